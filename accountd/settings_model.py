@@ -1,0 +1,306 @@
+"""What can be set: every setting with its type, its default and what it means."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from accountd import settings_values as values
+
+AVAILABLE_VENUES = ("binance-usdm",)
+VENUES = (
+    "binance-spot",
+    "binance-usdm",
+    "binance-coinm",
+    "binance-margin",
+    "binance-isolated-margin",
+    "binance-portfolio",
+    "binance-options",
+    "binance-us",
+)
+AVAILABLE_SINKS = ("log", "webhook", "command")
+SINKS = ("webhook", "command", "apprise", "nats", "log")
+ALERT_TYPES = (
+    "fill",
+    "order.new",
+    "order.filled",
+    "order.canceled",
+    "order.rejected",
+    "order.expired",
+    "balance.changed",
+    "transfer",
+    "position.changed",
+    "margin.call",
+    "liquidation",
+    "stream.down",
+    "stream.live",
+    "gap.opened",
+    "gap.closed",
+    "finding.opened",
+    "key.rights",
+)
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["auto", "json", "console"]
+Environment = Literal["live", "testnet", "demo"]
+StreamForm = Literal["query", "path", "combined"]
+
+Problem = tuple[str, str]
+"""The name of a setting and what is allowed there."""
+
+
+def _seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
+
+
+def _venue(written: object) -> str:
+    word = str(written).strip().lower()
+    if word in VENUES and word not in AVAILABLE_VENUES:
+        raise ValueError(f"not available in this version; available: {', '.join(AVAILABLE_VENUES)}")
+    if word not in AVAILABLE_VENUES:
+        raise ValueError(f"one of {', '.join(AVAILABLE_VENUES)}")
+    return word
+
+
+def _sink(written: object) -> str:
+    word = str(written).strip().lower()
+    if word in SINKS and word not in AVAILABLE_SINKS:
+        raise ValueError(f"not available in this version; available: {', '.join(AVAILABLE_SINKS)}")
+    if word not in AVAILABLE_SINKS:
+        raise ValueError(f"one of {', '.join(AVAILABLE_SINKS)}")
+    return word
+
+
+def _alert_types(written: object) -> tuple[str, ...]:
+    words = values.read_words(written)
+    if unknown := [word for word in words if word not in (*ALERT_TYPES, "*")]:
+        raise ValueError(f"{unknown[0]} is no alert; the list may hold {', '.join(ALERT_TYPES)}, or *")
+    return words
+
+
+def _names(written: object) -> tuple[str, ...]:
+    return tuple(word.lower() for word in values.read_words(written))
+
+
+def _symbols(written: object) -> tuple[str, ...]:
+    return tuple(word.upper() for word in values.read_words(written))
+
+
+class Section(BaseModel):
+    """A group of settings; what is unknown is refused, what is empty has its default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_default(cls, told: Any) -> Any:
+        if not isinstance(told, dict):
+            return told
+        return {key: value for key, value in told.items() if value != "" or key == "listen"}
+
+    @model_validator(mode="after")
+    def _check(self) -> "Section":
+        if problems := list(self.problems()):
+            raise PydanticCustomError("problems", "settings do not fit together", {"problems": problems})
+        return self
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong between settings that are each right."""
+        yield from ()
+
+
+class Account(Section):
+    """One account at one venue; its name is the key in `Settings.accounts`."""
+
+    venue: Annotated[str, values.PlainValidator(_venue)]
+    """Which venue and market."""
+    api_key: Annotated[SecretStr, values.PlainValidator(values.read_secret)]
+    """The API key; it needs the right to read and no other."""
+    api_secret: values.Secret = None
+    """The secret of an HMAC key."""
+    private_key_file: Path | None = None
+    """The PEM file of an Ed25519 or RSA key, instead of a secret."""
+    private_key_passphrase: values.Passphrase = None
+    """What opens the PEM file, if it is encrypted."""
+    environment: Annotated[Environment, values.one_of("live", "testnet", "demo")] = "live"
+    """Which of the venue's environments."""
+    rest_url: values.HttpBase = None
+    """scheme://host[:port] of REST; None for the environment's own."""
+    stream_url: values.SocketBase = None
+    """scheme://host[:port] of the streams; None for the environment's own."""
+    ws_api_url: values.SocketBase = None
+    """scheme://host[:port] of the WebSocket API; None for the environment's own."""
+    backfill: values.Backfill = timedelta(days=30)
+    """How far back the first sync goes; None for all that the venue keeps."""
+    symbols: Annotated[tuple[str, ...], values.PlainValidator(_symbols)] = ()
+    """Symbols that are swept even when nothing else names them."""
+    stream_form: Annotated[StreamForm, values.one_of("query", "path", "combined")] = "query"
+    """How the listen key is written in the URL of a futures stream."""
+    events: values.Words = ()
+    """Names for the `events=` parameter of a futures stream; empty leaves it out."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong with the key: there is exactly one, and a file can be opened."""
+        if self.api_secret and self.private_key_file:
+            yield "private_key_file", "either API_SECRET or PRIVATE_KEY_FILE, not both"
+        elif self.private_key_file:
+            try:
+                values.load_private_key(self.private_key_file, self.private_key_passphrase)
+            except ValueError as refusal:
+                yield "private_key_file", str(refusal)
+        elif not self.api_secret:
+            yield "api_secret", "required (or PRIVATE_KEY_FILE for an Ed25519 or RSA key)"
+
+
+class Hook(Section):
+    """One place that alerts go to; its name is the key in `Settings.hooks`."""
+
+    type: Annotated[str, values.PlainValidator(_sink)]
+    """Which sink delivers."""
+    url: Annotated[values.HookUrl, Field(repr=False)] = None
+    """Where a webhook is posted to."""
+    secret: values.SigningSecrets = ()
+    """Signing secrets (whsec_...); the body is signed with each."""
+    command: Annotated[values.Argv, Field(repr=False)] = ()
+    """The program that a command hook starts, and its arguments; no shell."""
+    on: Annotated[tuple[str, ...], values.PlainValidator(_alert_types)] = ("fill",)
+    """Types of alert that ring here; `*` for all."""
+    accounts: Annotated[tuple[str, ...], values.PlainValidator(_names)] = ("*",)
+    """Names of the accounts that ring here; `*` for all."""
+    timeout: values.Duration = _seconds(10)
+    """How long one attempt may take."""
+    retry: values.Retry = (
+        timedelta(seconds=5),
+        timedelta(seconds=30),
+        timedelta(minutes=2),
+        timedelta(minutes=10),
+        timedelta(hours=1),
+        timedelta(hours=6),
+        timedelta(hours=24),
+    )
+    """Waits between attempts; after the last the message is dead."""
+    allow_private: values.Truth = False
+    """Let http:// and private or loopback targets through."""
+    backfill: Annotated[Literal["skip", "send"], values.one_of("skip", "send")] = "skip"
+    """Whether history from before the first start rings."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what the sink needs and lacks, and targets that are not allowed."""
+        if self.type == "command" and not self.command:
+            yield "command", "required for a command hook, such as /usr/bin/notify --urgent"
+        if self.type != "webhook":
+            return
+        if self.url is None:
+            yield "url", "required for a webhook, such as https://example.com/hook"
+            return
+        url = urlsplit(self.url)
+        if url.scheme not in ("https", "http"):
+            yield "url", "an https:// address"
+        elif not self.allow_private and url.scheme != "https":
+            yield "url", "an https:// address (ALLOW_PRIVATE=true lets http:// through)"
+        elif not self.allow_private and values.is_private(url.hostname or ""):
+            yield "url", "a public address (ALLOW_PRIVATE=true lets private and loopback targets through)"
+
+
+class Web(Section):
+    """The read-only web listener."""
+
+    listen: values.Listen = ("127.0.0.1", 8787)
+    """Host and port; None turns the web off."""
+    token: values.Secret = None
+    """What a reader must present; required when other machines can reach the listener."""
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield the lack of a token where strangers could read."""
+        if self.listen and not self.token and not values.is_loopback(self.listen[0]):
+            yield "token", f"required when WEB__LISTEN is not a loopback address ({self.listen[0]})"
+
+
+class Settings(BaseSettings, Section):
+    """All settings of one accountd."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    database_url: Annotated[values.DatabaseUrl, Field(repr=False)] = "sqlite:///accountd.db"
+    """Where the record is kept."""
+    accounts: dict[str, Account] = {}
+    """The accounts that are followed, by lower-case name."""
+    hooks: dict[str, Hook] = {}
+    """Where alerts go, by lower-case name."""
+    web: Web = Web()
+    """The read-only web listener."""
+    keepalive_interval: values.KeepAlive = timedelta(minutes=30)
+    """Time between renewals of a listen key."""
+    sweep_interval: values.Duration = timedelta(minutes=5)
+    """Time between slow sweeps of REST history while the stream is live."""
+    settle_after: values.Duration = _seconds(10)
+    """How long after a reconnect the seam is swept once more, because replicas of the venue lag."""
+    rotate_after: values.Duration = timedelta(hours=23)
+    """Age at which a stream is replaced by a new one."""
+    stale_after: values.Duration = _seconds(60)
+    """Silence after which a cheap REST snapshot is compared with what is held."""
+    weight_share: values.Share = 0.5
+    """Part of the venue's request limit that may be used, in (0, 1]."""
+    reconnect_max: values.Duration = _seconds(30)
+    """Longest wait before the next attempt to connect."""
+    connect_budget: values.Budget = (150, timedelta(minutes=5))
+    """How many connections may be opened to one host in how long."""
+    request_timeout: values.Duration = _seconds(10)
+    """How long one REST request may take."""
+    recheck_after: values.Duration = _seconds(60)
+    """When a refused key is tried again."""
+    ring_size: Annotated[int, values.whole(100, 10_000_000)] = 20_000
+    """Frames held in memory while the database is slow; beyond that a gap opens."""
+    log_level: Annotated[LogLevel, values.one_of("debug", "info", "warning", "error")] = "info"
+    """The least severe message that is logged."""
+    log_format: Annotated[LogFormat, values.one_of("auto", "json", "console")] = "auto"
+    """How logs look; auto means console on a terminal and JSON elsewhere."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take the layers that `from_layers` brings, first wins; otherwise only what the caller passes."""
+        layers = init_settings().get("layers")
+        if layers is None:
+            return (init_settings,)
+        return tuple(InitSettingsSource(settings_cls, init_kwargs=layer) for layer in layers)
+
+    @classmethod
+    def from_layers(cls, *layers: dict[str, Any]) -> "Settings":
+        """Merge nested layers of written settings, the first wins, and read them."""
+        return cls(**{"layers": layers})
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield hooks that name accounts which do not exist."""
+        for name, hook in self.hooks.items():
+            unknown = [account for account in hook.accounts if account not in ("*", *self.accounts)]
+            if unknown:
+                known = ", ".join(sorted(self.accounts)) or "none is configured"
+                yield f"hooks.{name}.accounts", f"{unknown[0]} is no account; accounts: {known}"
+
+    @property
+    def database_shown(self) -> str:
+        """The database's address without its password, for logs and screens."""
+        return hide_password(self.database_url)
+
+
+def hide_password(url: str) -> str:
+    """Return `url` with user and password replaced, also when it is too broken to be parsed."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    place = rest.rpartition("@")[2] if "@" in rest else rest
+    place, question, query = place.partition("?")
+    hidden = f"{scheme}://***@{place}" if "@" in rest else f"{scheme}://{place}"
+    return hidden + question + "..." if query else hidden

@@ -57,6 +57,9 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     last_quantity: Decimal | None = None  # stream only: quantity of this execution
     event_at: datetime | None = None  # stream only: when the event was made
     source: str = STREAM  # held: where the winning telling came from
+    missing_since: datetime | None = None  # held: the venue no longer shows it though it was open
+    journal_seq: int = 0  # held: the journal row that last changed it
+    events: int = 0  # held: rows in order_events
 
 
 class Fill(msgspec.Struct, kw_only=True, gc=False):
@@ -78,10 +81,12 @@ class Fill(msgspec.Struct, kw_only=True, gc=False):
     realized_pnl: Decimal | None = None
     is_maker: bool | None = None
     source: str = STREAM
+    received_at: datetime | None = None  # held
+    journal_seq: int = 0  # held
 
 
 class Balance(msgspec.Struct, kw_only=True, gc=False):
-    """An asset's balance as of a venue time. ``as_of`` orders tellings; ``free``/``locked`` None = not told."""
+    """An asset's balance as of a venue time. ``as_of`` orders tellings; None = not told."""
 
     market: str
     asset: str
@@ -94,6 +99,7 @@ class Balance(msgspec.Struct, kw_only=True, gc=False):
     seen_at: datetime | None = None  # ties on as_of: when the venue made the message
     source: str = STREAM
     n: int = 0  # held: rows in balance_history
+    journal_seq: int = 0
 
 
 class Position(msgspec.Struct, kw_only=True, gc=False):
@@ -114,6 +120,7 @@ class Position(msgspec.Struct, kw_only=True, gc=False):
     seen_at: datetime | None = None
     source: str = STREAM
     n: int = 0
+    journal_seq: int = 0
 
 
 class SymbolConfig(msgspec.Struct, kw_only=True, gc=False):
@@ -139,6 +146,7 @@ class Transfer(msgspec.Struct, kw_only=True, gc=False):
     trade_id: str | None = None
     info: str | None = None
     source: str = REST
+    journal_seq: int = 0  # held
 
 
 class Snapshot(msgspec.Struct, kw_only=True, gc=False):
@@ -173,8 +181,8 @@ Told = Order | Fill | Balance | Position | SymbolConfig | Transfer | Snapshot | 
 class Telling(msgspec.Struct, kw_only=True, gc=False):
     """One frame or REST page on its way to the record: the raw bytes and what they decode to.
 
-    ``raw`` already has every listen key replaced by ``<listenKey>``. ``live`` says whether the
-    session was LIVE when it arrived (a fill first told by REST then is a finding about the stream).
+    ``raw`` already has every listen key replaced by ``<listenKey>``. ``live_since`` is since when the
+    stream had been LIVE when it arrived (a fill first told by REST then is a finding about the stream).
     """
 
     account_id: str
@@ -185,5 +193,5 @@ class Telling(msgspec.Struct, kw_only=True, gc=False):
     told: Sequence[Told]
     event_time: datetime | None = None
     session_id: str | None = None
-    live: bool = False
+    live_since: datetime | None = None
     keep: bool = True  # stream frames are always journaled; REST pages only when they change a belief

@@ -1,0 +1,126 @@
+"""What accountd holds true of one account, kept in memory for the working set and bounded."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Generic, TypeVar
+
+from accountd.core.changes import (
+    BalanceKey,
+    FillKey,
+    Held,
+    OrderEvent,
+    OrderKey,
+    PositionKey,
+    TransferKey,
+    Wanted,
+)
+from accountd.core.told import Balance, Fill, Order, Position, Telling, Transfer
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+EventKey = tuple[str | None, str, Decimal | None, Decimal | None, Decimal | None]
+
+
+class Recent(OrderedDict[K, V], Generic[K, V]):
+    """A mapping that forgets its least recently told keys beyond ``limit`` (the database remembers)."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.limit = limit
+
+    def trim(self) -> None:
+        while len(self) > self.limit:
+            self.popitem(last=False)
+
+
+def order_key(order: Order) -> OrderKey:
+    """Return the key of an order within its account."""
+    return (order.market, order.symbol, order.kind, order.order_id)
+
+
+def event_key(execution: str | None, status: str, filled: Decimal | None, price: Decimal | None,
+              quantity: Decimal | None) -> EventKey:  # fmt: skip
+    """Return what makes two order events the same event, however often it is told."""
+    return (execution, status, filled, price, quantity)
+
+
+class Beliefs:
+    """One account's beliefs. ``seq`` and ``head`` are the journal's; both move only in fold."""
+
+    def __init__(self, account_id: str, seq: int, head: bytes, limit: int = 10_000) -> None:
+        self.account_id = account_id
+        self.account_bytes = account_id.encode()
+        self.seq = seq
+        self.head = head
+        self.orders: Recent[OrderKey, Order] = Recent(limit)
+        self.events: dict[OrderKey, set[EventKey]] = {}
+        self.open: dict[OrderKey, Order] = {}
+        self.nameless: Recent[OrderKey, list[FillKey]] = Recent(1_000)
+        self.fills: Recent[FillKey, Fill] = Recent(limit)
+        self.transfers: Recent[TransferKey, Transfer] = Recent(limit)
+        self.balances: dict[BalanceKey, Balance] = {}
+        self.positions: dict[PositionKey, Position] = {}
+        self.configs: dict[tuple[str, str], tuple[Decimal | None, str | None]] = {}
+
+    def wanted(self, tellings: Iterable[Telling]) -> Wanted:
+        """List the keys told of that are not in memory, so that the store can look them up in bulk."""
+        want = Wanted()
+        for telling in tellings:
+            for told in telling.told:
+                kind = type(told)
+                if kind is Order:
+                    self._want_order(told, want)  # type: ignore[arg-type]
+                elif kind is Fill:
+                    self._want_fill(told, want)  # type: ignore[arg-type]
+                elif kind is Transfer:
+                    name = (told.market, told.kind, told.transfer_id, told.asset)  # type: ignore[union-attr]
+                    if name not in self.transfers:
+                        want.transfers.add(name)
+        return want
+
+    def _want_order(self, told: Order, want: Wanted) -> None:
+        key = order_key(told)
+        if key not in self.orders:
+            want.orders.add(key)
+
+    def _want_fill(self, told: Fill, want: Wanted) -> None:
+        key = (told.market, told.symbol, told.trade_id)
+        if key not in self.fills:
+            want.fills.add(key)
+        order = (told.market, told.symbol, "order", told.order_id)
+        if order not in self.orders:
+            want.orders.add(order)
+
+    def remember(self, held: Held) -> None:
+        """Take in what the store found."""
+        for order in held.orders:
+            key = order_key(order)
+            self.orders[key] = order
+            self.events[key] = set()
+        for event in held.order_events:
+            self.remember_event(event)
+        for fill in held.fills:
+            self.fills[(fill.market, fill.symbol, fill.trade_id)] = fill
+        for transfer in held.transfers:
+            key = (transfer.market, transfer.kind, transfer.transfer_id, transfer.asset)
+            self.transfers[key] = transfer
+
+    def remember_event(self, event: OrderEvent) -> None:
+        """Take in one past event of a held order."""
+        self.events.setdefault(event.key, set()).add(
+            event_key(event.execution_type, event.status, event.filled_quantity, event.price, event.quantity)
+        )
+
+    def trim(self) -> None:
+        """Forget what was told longest ago, beyond the limits; open orders are looked up again when told."""
+        orders = self.orders
+        while len(orders) > orders.limit:
+            key, _ = orders.popitem(last=False)
+            self.events.pop(key, None)
+        self.fills.trim()
+        self.nameless.trim()
+        self.transfers.trim()

@@ -1,0 +1,320 @@
+"""The one door: folds tellings into beliefs and says what changed, in any order and however often told."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+from accountd.core import journal, merge, ringing
+from accountd.core.beliefs import Beliefs, event_key, order_key
+from accountd.core.changes import Changes, Finding, JournalRow, OrderEvent, OrderKey
+from accountd.core.lifecycle import is_final
+from accountd.core.told import (
+    POSITIONS,
+    REST,
+    Balance,
+    Fill,
+    Notice,
+    Order,
+    Position,
+    Snapshot,
+    SymbolConfig,
+    Telling,
+    Told,
+    Transfer,
+)
+
+
+class Fold:
+    """Folds one batch of one account's tellings; ``changes`` is what came of it.
+
+    ``born`` is the account's first start: what happened before is history and rings for nothing.
+    """
+
+    def __init__(self, beliefs: Beliefs, born: datetime, salts: Callable[[int], bytes] = os.urandom) -> None:
+        self.beliefs = beliefs
+        self.born = born
+        self.salts = salts
+        self.changes = Changes(
+            account_id=beliefs.account_id, first_seq=beliefs.seq, seq=beliefs.seq, head=beliefs.head
+        )
+        self.telling: Telling
+        self.changed = False
+        self.seq = 0
+
+    def run(self, tellings: Iterable[Telling]) -> Changes:
+        """Fold tellings in the order given, journal what is to be kept, and return the changes."""
+        for telling in tellings:
+            self.telling, self.changed = telling, False
+            self.seq = self.changes.seq + 1
+            for told in telling.told:
+                self._tell(told)
+            if telling.keep or self.changed:
+                self._journal(telling)
+        self.beliefs.seq, self.beliefs.head = self.changes.seq, self.changes.head
+        self.beliefs.trim()
+        return self.changes
+
+    def _tell(self, told: Told) -> None:
+        TELL[type(told)](self, told)
+
+    def _journal(self, telling: Telling) -> None:
+        changes, salt = self.changes, self.salts(journal.SALT_BYTES)
+        payload = journal.digest(salt, telling.raw)
+        leaf = journal.leaf(
+            self.seq, telling.received_at, self.beliefs.account_bytes, telling.kind, telling.source, payload
+        )
+        changes.seq = self.seq
+        changes.head = journal.advance(changes.head, leaf)
+        changes.journal.append(
+            JournalRow(
+                self.seq, telling.source, telling.kind, telling.event_time, telling.received_at,
+                telling.session_id, telling.raw, salt, payload, changes.head,
+            )  # fmt: skip
+        )
+
+    # -- orders
+
+    def _order(self, told: Order) -> None:
+        beliefs, key = self.beliefs, order_key(told)
+        held = beliefs.orders.get(key) or beliefs.open.get(key)
+        fresh = self._is_new_event(key, told)
+        if held is None:
+            told.events = 0
+            order = told
+        else:
+            merged = merge.order(held, told)
+            if merged is None and not fresh:
+                return
+            order = merged if merged is not None else held
+        if order is not held:
+            order.source, order.journal_seq = self.telling.source, self.seq
+        if fresh or _moved(held, order):
+            order.events = self._append_event(key, told, order.events, fresh)
+        beliefs.orders[key] = order
+        beliefs.orders.move_to_end(key)
+        self._keep_open(key, order)
+        self.changes.orders[key] = order
+        self.changed = True
+        if told.client_order_id and key in beliefs.nameless:
+            self._name_fills(key, told.client_order_id)
+        if held is None or order.status != held.status:
+            ringing.order(self, order)
+
+    def _keep_open(self, key: OrderKey, order: Order) -> None:
+        if is_final(order):
+            self.beliefs.open.pop(key, None)
+        else:
+            self.beliefs.open[key] = order
+
+    def _is_new_event(self, key: OrderKey, told: Order) -> bool:
+        """Say whether a stream telling is an event of the order's life that was not told before."""
+        if told.execution_type is None:
+            return False
+        known = self.beliefs.events.setdefault(key, set())
+        name = event_key(
+            told.execution_type, told.status, told.filled_quantity, told.price, told.quantity
+        )
+        if name in known:
+            return False
+        known.add(name)
+        return True
+
+    def _append_event(self, key: OrderKey, told: Order, count: int, fresh: bool) -> int:
+        if not fresh:  # REST told a new state: an event of its own, unless a stream event said the same
+            name = event_key(None, told.status, told.filled_quantity, told.price, told.quantity)
+            known = self.beliefs.events.setdefault(key, set())
+            if name in known:
+                return count
+            known.add(name)
+        self.changes.order_events.append(
+            OrderEvent(
+                key, count + 1, told.execution_type, told.status, told.price, told.quantity,
+                told.filled_quantity, told.updated_at, self.telling.source, self.seq,
+            )  # fmt: skip
+        )
+        return count + 1
+
+    def _name_fills(self, key: OrderKey, client_order_id: str) -> None:
+        for name in self.beliefs.nameless.pop(key):
+            fill = self.beliefs.fills.get(name)
+            if fill is not None:
+                fill.client_order_id = client_order_id
+            if name not in self.changes.fills:
+                self.changes.fill_client_ids[name] = client_order_id
+
+    # -- fills
+
+    def _fill(self, told: Fill) -> None:
+        beliefs, key = self.beliefs, (told.market, told.symbol, told.trade_id)
+        held = beliefs.fills.get(key)
+        if held is not None:
+            differs = merge.conflict(held, told)
+            if differs:
+                self.finding("conflict", "error", ":".join(("fill", *key)), differs)
+            return
+        order_name = (told.market, told.symbol, "order", told.order_id)
+        order = beliefs.orders.get(order_name)
+        if told.client_order_id is None:
+            if order is not None and order.client_order_id:
+                told.client_order_id = order.client_order_id
+            else:
+                beliefs.nameless.setdefault(order_name, []).append(key)
+        told.source, told.received_at, told.journal_seq = (
+            self.telling.source, self.telling.received_at, self.seq,
+        )  # fmt: skip
+        beliefs.fills[key] = told
+        self.changes.fills[key] = told
+        self.changed = True
+        ringing.fill(self, told, order)
+        if told.source == REST and ringing.stream_should_have_told(self.telling, told.traded_at):
+            self.finding("stream_missed", "warning", ":".join(("fill", *key)), {
+                "traded_at": told.traded_at.isoformat(), "order_id": told.order_id,
+            })  # fmt: skip
+
+    # -- balances, positions
+
+    def _balance(self, told: Balance) -> None:
+        key = (told.market, told.asset)
+        held = self.beliefs.balances.get(key)
+        if held is not None and not merge.newer(told, held):
+            return
+        if held is not None and merge.same_balance(held, told):
+            held.as_of, held.seen_at = told.as_of, told.seen_at
+            if merge.learn_balance(held, told):
+                self.changes.balances[key] = held
+                self.changed = True
+            return
+        told.n = 1 if held is None else held.n + 1
+        told.updated_at, told.source, told.journal_seq = told.as_of, self.telling.source, self.seq
+        self.beliefs.balances[key] = told
+        self.changes.balances[key] = told
+        self.changes.balance_history.append(merge.frozen(told))
+        self.changed = True
+        ringing.balance(self, told, held)
+
+    def _position(self, told: Position) -> None:
+        key = (told.market, told.symbol, told.position_side)
+        held = self.beliefs.positions.get(key)
+        if held is None:
+            if not told.quantity:
+                return  # flat, and never held
+            self._put_position(told, None)
+            return
+        if not merge.newer(told, held):
+            return
+        merged = merge.position(held, told)
+        if merge.same_position(held, merged):
+            held.as_of, held.seen_at = told.as_of, told.seen_at
+            if told.unrealized_pnl is not None:
+                held.unrealized_pnl = told.unrealized_pnl  # moves with the mark price: no change of belief
+            return
+        self._put_position(merged, held)
+
+    def _put_position(self, position: Position, held: Position | None) -> None:
+        key = (position.market, position.symbol, position.position_side)
+        leverage, margin = self.beliefs.configs.get(key[:2], (None, None))
+        position.leverage = leverage if position.leverage is None else position.leverage
+        position.margin_type = margin if position.margin_type is None else position.margin_type
+        position.n = 1 if held is None else held.n + 1
+        position.updated_at, position.source = position.as_of, self.telling.source
+        position.journal_seq = self.seq
+        self.beliefs.positions[key] = position
+        self.changes.positions[key] = position
+        self.changes.position_history.append(merge.frozen(position))
+        self.changed = True
+        ringing.position(self, position, held)
+
+    def _config(self, told: SymbolConfig) -> None:
+        known = self.beliefs.configs.get((told.market, told.symbol), (None, None))
+        self.beliefs.configs[(told.market, told.symbol)] = (
+            known[0] if told.leverage is None else told.leverage,
+            known[1] if told.margin_type is None else told.margin_type,
+        )
+        for held in list(self.beliefs.positions.values()):
+            if (held.market, held.symbol) != (told.market, told.symbol):
+                continue
+            leverage = held.leverage if told.leverage is None else told.leverage
+            margin = held.margin_type if told.margin_type is None else told.margin_type
+            if (leverage, margin) == (held.leverage, held.margin_type):
+                continue
+            fresh = merge.frozen(held)
+            fresh.leverage, fresh.margin_type = leverage, margin
+            fresh.as_of = max(held.as_of, told.as_of)
+            self._put_position(fresh, held)
+
+    def _snapshot(self, told: Snapshot) -> None:
+        """A page that lists everything: a held position that it does not show is flat.
+
+        Open orders that it does not show are looked up one by one by the sweep; nothing is inferred.
+        """
+        if told.dataset != POSITIONS:
+            return
+        for held in list(self.beliefs.positions.values()):
+            shown = (held.symbol, held.position_side) in told.keys
+            if held.market == told.market and held.quantity and not shown:
+                self._position(merge.flat(held, told.as_of))
+
+    # -- transfers, notices
+
+    def _transfer(self, told: Transfer) -> None:
+        key = (told.market, told.kind, told.transfer_id, told.asset)
+        held = self.beliefs.transfers.get(key)
+        if held is not None:
+            if (held.amount, held.symbol) != (told.amount, told.symbol):
+                detail = {"held": str(held.amount), "told": str(told.amount), "symbol": told.symbol,
+                          "occurred_at": told.occurred_at.isoformat()}  # fmt: skip
+                self.finding("conflict", "error", ":".join(("transfer", *key)), detail)
+            return
+        told.source, told.journal_seq = self.telling.source, self.seq
+        self.beliefs.transfers[key] = told
+        self.changes.transfers[key] = told
+        self.changed = True
+        ringing.transfer(self, told)
+
+    def _notice(self, told: Notice) -> None:
+        if told.kind == "undecodable":
+            detail: dict[str, object] = dict(told.detail or {})
+            self.finding("undecodable", "warning", f"journal:{self.seq}", detail)
+        elif told.kind in ("margin.call", "liquidation"):
+            ringing.notice(self, told)
+
+    def finding(self, kind: str, severity: str, subject: str, detail: Mapping[str, object]) -> None:
+        """Open a finding; the same kind and subject is the same finding."""
+        account = self.beliefs.account_id
+        name = hashlib.sha256("\x00".join((account, kind, subject)).encode()).hexdigest()[:24]
+        if name in self.changes.findings:
+            return
+        found = Finding(
+            finding_id=name, kind=kind, severity=severity, subject=subject,
+            detail={**detail, "journal_seq": self.seq}, opened_at=self.telling.received_at,
+        )  # fmt: skip
+        self.changes.findings[name] = found
+        self.changed = True
+        ringing.finding(self, found)
+
+
+def _moved(held: Order | None, order: Order) -> bool:
+    if held is None:
+        return True
+    return (held.status, held.filled_quantity, held.price, held.quantity) != (
+        order.status,
+        order.filled_quantity,
+        order.price,
+        order.quantity,
+    )
+
+
+TELL: dict[type, Callable[..., None]] = {
+    Order: Fold._order,
+    Fill: Fold._fill,
+    Balance: Fold._balance,
+    Position: Fold._position,
+    SymbolConfig: Fold._config,
+    Snapshot: Fold._snapshot,
+    Transfer: Fold._transfer,
+    Notice: Fold._notice,
+}
+

@@ -1,0 +1,37 @@
+"""The journal's hash chain: a salted digest of the raw bytes, a leaf over the row, a head over all leaves."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from struct import pack
+
+GENESIS = bytes(32)
+SALT_BYTES = 16
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_LEAF = b"\x00accountd/j1\x00"
+_HEAD = b"accountd/h1"
+
+
+def nanoseconds(moment: datetime) -> int:
+    """Return a UTC moment as nanoseconds since 1970, exactly (datetimes hold microseconds)."""
+    return (moment - _EPOCH) // _MICROSECOND * 1000
+
+
+def digest(salt: bytes, raw: bytes) -> bytes:
+    """Commit to raw bytes so that they can be pruned later without breaking the chain."""
+    return hashlib.sha256(salt + raw).digest()
+
+
+def leaf(seq: int, received_at: datetime, account: bytes, kind: str, source: str, payload: bytes) -> bytes:
+    """Hash one row: fixed-width or length-prefixed fields, domain separated; ``payload`` is its digest."""
+    word, origin = kind.encode(), source.encode()
+    head = pack(">QQH", seq, nanoseconds(received_at), len(account))
+    body = b"".join((account, pack(">H", len(word)), word, pack(">H", len(origin)), origin, payload))
+    return hashlib.sha256(_LEAF + head + body).digest()
+
+
+def advance(head: bytes, leaf_hash: bytes) -> bytes:
+    """Return the chain head after one more leaf."""
+    return hashlib.sha256(_HEAD + head + leaf_hash).digest()

@@ -1,0 +1,140 @@
+"""How two tellings of one thing become one belief: every merge is a maximum, so order does not matter."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import TypeVar
+
+import msgspec
+
+from accountd.core.lifecycle import supersedes
+from accountd.core.told import Balance, Fill, Order, Position
+
+T = TypeVar("T", bound=msgspec.Struct)
+_ZERO = Decimal(0)
+# What the winning telling of an order decides, where it says anything about it.
+_DECIDED = (
+    "client_order_id", "side", "position_side", "type", "time_in_force", "price", "stop_price", "quantity",
+    "average_price", "reduce_only", "actual_order_id", "reason",
+)  # fmt: skip
+_MONEY_OF_FILL = ("price", "quantity", "quote_quantity", "commission", "realized_pnl")
+_WORDS_OF_FILL = ("order_id", "side", "position_side", "commission_asset", "is_maker")
+
+
+def frozen(thing: T) -> T:
+    """Return a copy, for history rows: the belief itself goes on changing."""
+    return msgspec.structs.replace(thing)
+
+
+def order(held: Order, told: Order) -> Order | None:
+    """Return the order that both tellings make together, or None when the new one adds nothing."""
+    wins = supersedes(told, held)
+    first, second = (told, held) if wins else (held, told)
+    merged = msgspec.structs.replace(first)
+    changed = wins
+    for name in _DECIDED:
+        if getattr(first, name) is None and (value := getattr(second, name)) is not None:
+            setattr(merged, name, value)
+            changed = changed or not wins
+    changed |= _join(merged, held, told)
+    if not changed:
+        return None
+    merged.events = held.events
+    merged.missing_since = None
+    merged.execution_type = merged.last_quantity = merged.event_at = None
+    return merged
+
+
+def _join(merged: Order, held: Order, told: Order) -> bool:
+    """Set what only grows (filled amounts, times) to the furthest told; say whether held moved."""
+    merged.filled_quantity = _most(held.filled_quantity, told.filled_quantity)
+    merged.filled_quote = _most(held.filled_quote, told.filled_quote)
+    merged.updated_at = max(held.updated_at, told.updated_at)
+    born = [moment for moment in (held.created_at, told.created_at) if moment is not None]
+    merged.created_at = min(born) if born else None
+    return (merged.filled_quantity, merged.filled_quote, merged.created_at) != (
+        held.filled_quantity,
+        held.filled_quote,
+        held.created_at,
+    )
+
+
+def _most(a: Decimal | None, b: Decimal | None) -> Decimal | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return b if b > a else a
+
+
+def conflict(held: Fill, told: Fill) -> dict[str, object]:
+    """Return the fields in which two tellings of one fill differ, as text; empty when they agree."""
+    found: dict[str, object] = {}
+    for name in (*_MONEY_OF_FILL, *_WORDS_OF_FILL):
+        mine, theirs = getattr(held, name), getattr(told, name)
+        if mine is None or theirs is None or mine == theirs:
+            continue
+        found[name] = {"held": str(mine), "told": str(theirs)}
+    if held.traded_at.replace(microsecond=0) != told.traded_at.replace(microsecond=0):
+        found["traded_at"] = {"held": held.traded_at.isoformat(), "told": told.traded_at.isoformat()}
+    return found
+
+
+def newer(told: Balance | Position, held: Balance | Position) -> bool:
+    """Say whether a telling of a balance or position is later than what is held, by venue time."""
+    if told.as_of != held.as_of:
+        return told.as_of > held.as_of
+    if told.seen_at is None:
+        return False
+    return held.seen_at is None or told.seen_at > held.seen_at
+
+
+def same_balance(held: Balance, told: Balance) -> bool:
+    """Say whether the amounts agree; what a telling does not say cannot disagree."""
+    return held.total == told.total
+
+
+def learn_balance(held: Balance, told: Balance) -> bool:
+    """Take free and locked from a telling that agrees on the total; say whether they moved."""
+    if told.free is None or (held.free, held.locked) == (told.free, told.locked):
+        return False
+    held.free, held.locked = told.free, told.locked
+    return True
+
+
+def position(held: Position, told: Position) -> Position:
+    """Return the position as told, with what the telling does not say kept from before."""
+    merged = msgspec.structs.replace(told)
+    for name in ("quantity", "entry_price", "break_even_price", "unrealized_pnl", "margin_type", "leverage"):
+        if getattr(merged, name) is None:
+            setattr(merged, name, getattr(held, name))
+    return merged
+
+
+def same_position(held: Position, told: Position) -> bool:
+    """Say whether two tellings agree; prices are equal when they are equal at the coarser scale."""
+    return (
+        held.quantity == told.quantity
+        and held.margin_type == told.margin_type
+        and held.leverage == told.leverage
+        and same_price(held.entry_price, told.entry_price)
+        and same_price(held.break_even_price, told.break_even_price)
+    )
+
+
+def same_price(a: Decimal | None, b: Decimal | None) -> bool:
+    """Compare prices that the venue prints at different scales: equal at the coarser one is equal."""
+    if a is None or b is None or a == b:
+        return a == b
+    coarse = max(a.as_tuple().exponent, b.as_tuple().exponent)
+    if not isinstance(coarse, int):
+        return False
+    step = Decimal(1).scaleb(coarse)
+    return abs(a - b) < step and (a % step == _ZERO or b % step == _ZERO)
+
+
+def flat(held: Position, as_of: datetime) -> Position:
+    """Return the telling "this position is closed", for one that a full snapshot does not show."""
+    return Position(
+        market=held.market, symbol=held.symbol, position_side=held.position_side, as_of=as_of, seen_at=as_of,
+        quantity=_ZERO, entry_price=_ZERO, break_even_price=_ZERO, unrealized_pnl=_ZERO, reason="SNAPSHOT",
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The only SQLAlchemy: tables, the writer's statements, named queries and views."""

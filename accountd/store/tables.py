@@ -1,0 +1,158 @@
+"""The schema, which people query: the same names and meaning on SQLite and Postgres."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Column, Index, MetaData, Table, Text, text
+
+from accountd.store.types import Blob, Flag, Instant, Money, Whole
+
+metadata = MetaData()
+STRICT = {"sqlite_strict": True}
+
+
+def _key(*names: str) -> list[Column[Any]]:
+    return [Column(name, Text, primary_key=True) for name in names]
+
+
+def _text(*names: str) -> list[Column[Any]]:
+    return [Column(name, Text) for name in names]
+
+
+def _money(*names: str) -> list[Column[Any]]:
+    """Money columns; the CHECK keeps SQLite's text canonical (digits, one sign, one point)."""
+    return [Column(name, Money) for name in names]
+
+
+def _need(type_: Any, *names: str) -> list[Column[Any]]:
+    return [Column(name, type_, nullable=False) for name in names]
+
+
+accounts = Table(
+    "accounts", metadata, *_key("account_id"), *_need(Text, "name", "venue", "environment"),
+    *_need(Instant, "created_at"), **STRICT,
+)  # fmt: skip
+heads = Table(  # sequencer, fence and chain head of each account's journal
+    "heads", metadata, *_key("account_id"), *_need(Whole, "seq", "epoch"), *_need(Blob, "head"), **STRICT,
+)  # fmt: skip
+journal = Table(
+    "journal", metadata, *_key("account_id"), Column("seq", Whole, primary_key=True),
+    *_need(Text, "source", "kind"), Column("event_time", Instant), *_need(Instant, "received_at"),
+    *_text("session_id"), Column("raw", Blob), *_need(Blob, "salt", "digest", "head"), **STRICT,
+)  # fmt: skip
+orders = Table(
+    "orders", metadata, *_key("account_id", "market", "symbol", "kind", "order_id"),
+    *_text("client_order_id", "side", "position_side", "type", "time_in_force"), *_need(Text, "status"),
+    *_money("price", "stop_price", "quantity", "filled_quantity", "average_price", "filled_quote"),
+    Column("reduce_only", Flag), Column("created_at", Instant), *_need(Instant, "updated_at"),
+    *_need(Text, "source"), *_text("actual_order_id", "reason"), Column("missing_since", Instant),
+    Column("journal_seq", Whole, nullable=False), Column("events", Whole, nullable=False), **STRICT,
+)  # fmt: skip
+order_events = Table(
+    "order_events", metadata, *_key("account_id", "market", "symbol", "kind", "order_id"),
+    Column("n", Whole, primary_key=True), *_text("execution_type"), *_need(Text, "status"),
+    *_money("price", "quantity", "filled_quantity"), *_need(Instant, "event_time"), *_need(Text, "source"),
+    Column("journal_seq", Whole, nullable=False), **STRICT,
+)  # fmt: skip
+fills = Table(
+    "fills", metadata, *_key("account_id", "market", "symbol", "trade_id"), *_need(Text, "order_id"),
+    *_text("client_order_id"), *_need(Text, "side"), *_text("position_side"),
+    *_need(Money, "price", "quantity", "quote_quantity"), *_money("commission"), *_text("commission_asset"),
+    *_money("realized_pnl"), Column("is_maker", Flag),
+    *_need(Instant, "traded_at", "received_at", "committed_at"), *_need(Text, "source"),
+    Column("journal_seq", Whole, nullable=False), **STRICT,
+)  # fmt: skip
+balances = Table(
+    "balances", metadata, *_key("account_id", "market", "asset"), *_money("free", "locked"),
+    *_need(Money, "total"), *_text("reason"), *_need(Instant, "updated_at"), *_need(Text, "source"),
+    Column("journal_seq", Whole, nullable=False), Column("n", Whole, nullable=False), **STRICT,
+)  # fmt: skip
+balance_history = Table(
+    "balance_history", metadata, *_key("account_id", "market", "asset"), Column("n", Whole, primary_key=True),
+    *_money("free", "locked"), *_need(Money, "total"), *_text("reason"), *_need(Instant, "updated_at"),
+    *_need(Text, "source"), Column("journal_seq", Whole, nullable=False), **STRICT,
+)  # fmt: skip
+_POSITION = ("quantity", "entry_price", "break_even_price", "unrealized_pnl")
+positions = Table(
+    "positions", metadata, *_key("account_id", "market", "symbol", "position_side"), *_money(*_POSITION),
+    *_text("margin_type"), *_money("leverage"), *_text("reason"), *_need(Instant, "updated_at"),
+    *_need(Text, "source"), Column("journal_seq", Whole, nullable=False), Column("n", Whole, nullable=False),
+    **STRICT,
+)  # fmt: skip
+position_history = Table(
+    "position_history", metadata, *_key("account_id", "market", "symbol", "position_side"),
+    Column("n", Whole, primary_key=True), *_money(*_POSITION), *_text("margin_type"), *_money("leverage"),
+    *_text("reason"), *_need(Instant, "updated_at"), *_need(Text, "source"),
+    Column("journal_seq", Whole, nullable=False), **STRICT,
+)  # fmt: skip
+transfers = Table(
+    "transfers", metadata, *_key("account_id", "market", "kind", "transfer_id", "asset"),
+    *_need(Money, "amount"), *_text("symbol"), *_need(Instant, "occurred_at"), *_need(Text, "source"),
+    *_text("trade_id", "info"), Column("journal_seq", Whole, nullable=False), **STRICT,
+)  # fmt: skip
+sessions = Table(
+    "sessions", metadata, *_key("session_id"), *_need(Text, "account_id"), *_need(Instant, "opened_at"),
+    Column("subscribed_at", Instant), Column("live_at", Instant), Column("last_seen_at", Instant),
+    Column("closed_at", Instant), *_text("close_reason"), Column("frames", Whole, nullable=False), **STRICT,
+)  # fmt: skip
+coverage = Table(
+    "coverage", metadata, *_key("account_id", "dataset", "market", "symbol"),
+    Column("from_time", Instant, primary_key=True), *_need(Instant, "to_time", "proven_at"), **STRICT,
+)  # fmt: skip
+gaps = Table(
+    "gaps", metadata, *_key("gap_id"), *_need(Text, "account_id", "dataset", "market", "symbol"),
+    *_need(Instant, "from_time"), Column("to_time", Instant), *_need(Text, "reason"),
+    *_need(Instant, "opened_at"), Column("closed_at", Instant), Column("recovered", Whole, nullable=False),
+    **STRICT,
+)  # fmt: skip
+findings = Table(
+    "findings", metadata, *_key("finding_id"), *_need(Text, "account_id", "kind", "severity", "subject", "detail"),
+    *_need(Instant, "opened_at"), Column("resolved_at", Instant), **STRICT,
+)  # fmt: skip
+outbox = Table(
+    "outbox", metadata, *_key("message_id"), *_need(Text, "account_id", "hook", "type", "body"),
+    Column("status", Text, CheckConstraint("status IN ('pending','delivered','suppressed','dead')"), nullable=False),
+    Column("reason", Text), Column("attempts", Whole, nullable=False), *_need(Instant, "created_at"),
+    Column("next_attempt_at", Instant), Column("delivered_at", Instant), Column("order_key", Text), **STRICT,
+)  # fmt: skip
+deliveries = Table(
+    "deliveries", metadata, *_key("message_id"), Column("attempt", Whole, primary_key=True),
+    Column("status_code", Whole), *_text("error"), *_need(Instant, "started_at"),
+    Column("duration", Whole, nullable=False),  # microseconds
+    **STRICT,
+)  # fmt: skip
+hooks = Table(  # what the dispatcher remembers about a hook across restarts (410 disables it)
+    "hooks", metadata, *_key("hook"), Column("disabled_at", Instant), *_text("reason"), **STRICT,
+)  # fmt: skip
+
+# Append-only tables: a DELETE, or an UPDATE of what was told, is refused by trigger. Two exceptions: the
+# journal's raw bytes may be pruned to NULL, and a fill may learn its client order id.
+APPEND_ONLY = ("order_events", "balance_history", "position_history", "journal", "fills")
+# SQLite keeps money as text; every one of these columns gets a CHECK of its canonical form.
+CANONICAL = "{0} IS NULL OR ({0} NOT GLOB '*[^0-9.-]*' AND {0} GLOB '*[0-9]*')"
+
+# No order with one of these words is open; a word that the venue invents tomorrow counts as open.
+CLOSED = "'FILLED','CANCELED','REJECTED','EXPIRED','EXPIRED_IN_MATCH','FINISHED'"
+
+Index("fills_by_order", fills.c.account_id, fills.c.market, fills.c.symbol, fills.c.order_id)
+Index("fills_by_time", fills.c.account_id, fills.c.traded_at)
+Index("orders_by_time", orders.c.account_id, orders.c.updated_at)
+_open = text(f"missing_since IS NULL AND status NOT IN ({CLOSED})")
+Index(
+    "orders_open", orders.c.account_id, orders.c.market, orders.c.symbol, sqlite_where=_open, postgresql_where=_open
+)
+Index("transfers_by_time", transfers.c.account_id, transfers.c.occurred_at)
+Index("outbox_due", outbox.c.status, outbox.c.hook, outbox.c.next_attempt_at)
+Index("gaps_open", gaps.c.account_id, gaps.c.closed_at)
+Index("findings_open", findings.c.account_id, findings.c.resolved_at)
+Index("sessions_by_account", sessions.c.account_id, sessions.c.opened_at)
+
+for _table in metadata.tables.values():
+    for _column in _table.columns:
+        if isinstance(_column.type, Money):
+            _table.append_constraint(
+                CheckConstraint(
+                    CANONICAL.format(_column.name), name=f"{_table.name}_{_column.name}_exact"
+                ).ddl_if(dialect="sqlite")
+            )

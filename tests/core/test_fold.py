@@ -1,0 +1,175 @@
+"""The fold: any order, any duplication and any mixture of sources end in one state."""
+
+import copy
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accountd.core import journal, merge
+from accountd.core.beliefs import Beliefs
+from accountd.core.fold import Fold
+from accountd.core.told import REST, STREAM, Balance, Fill, Order, Position, Snapshot, Telling, Transfer
+
+T0 = datetime(2026, 11, 1, tzinfo=UTC)
+BORN = T0 - timedelta(days=1)
+
+
+def at(ms):
+    return T0 + timedelta(milliseconds=ms)
+
+
+def telling(told, source=STREAM, ms=0, **more):
+    return Telling(
+        account_id="main", source=source, kind="x", raw=b"{}", received_at=at(ms), told=told, **more
+    )
+
+
+def lifecycle(fills, final):
+    """Tell an order's life twice over, by stream and by REST, as the venue would."""
+    total = sum(fills) + (0 if final == "FILLED" else 1)
+    base = {"market": "usdm", "symbol": "BTCUSDT", "kind": "order", "order_id": "7", "side": "BUY",
+            "type": "LIMIT", "quantity": Decimal(total), "price": Decimal("10.50"), "client_order_id": "c"}  # fmt: skip
+    out = [telling([Order(**base, status="NEW", updated_at=at(1), filled_quantity=Decimal(0),
+                          execution_type="NEW", created_at=at(1))])]  # fmt: skip
+    done = 0
+    for n, quantity in enumerate(fills, 1):
+        done += quantity
+        status = "FILLED" if done == total else "PARTIALLY_FILLED"
+        order = dict(base, status=status, updated_at=at(1 + n), filled_quantity=Decimal(done))
+        fill = {"market": "usdm", "symbol": "BTCUSDT", "trade_id": str(n), "order_id": "7", "side": "BUY",
+                "price": Decimal("10.50"), "quantity": Decimal(quantity),
+                "quote_quantity": Decimal("10.50") * quantity, "traded_at": at(1 + n),
+                "commission": Decimal("0.01"), "commission_asset": "USDT"}  # fmt: skip
+        out.append(telling([Order(**order, execution_type="TRADE"), Fill(**fill, client_order_id="c")]))
+        out.append(telling([Fill(**fill)], REST, keep=False))
+        out.append(telling([Order(**order, created_at=at(1), filled_quote=Decimal("10.50") * done)], REST, keep=False))
+        out.append(balance(1 + n, 100 - done))
+        out.append(position(1 + n, done))
+    if final == "CANCELED":
+        end = dict(base, status="CANCELED", updated_at=at(50), filled_quantity=Decimal(done))
+        out.append(telling([Order(**end, execution_type="CANCELED")]))
+        out.append(telling([Order(**end, created_at=at(1), filled_quote=Decimal("10.50") * done)], REST, keep=False))
+    out.append(telling([Transfer(market="usdm", kind="transfer", transfer_id="1", asset="USDT",
+                                 amount=Decimal(5), occurred_at=at(3))], REST, keep=False))  # fmt: skip
+    return out
+
+
+def balance(ms, total, source=STREAM):
+    told = Balance(market="usdm", asset="USDT", total=Decimal(total), as_of=at(ms), seen_at=at(ms))
+    return telling([told], source, ms)
+
+
+def position(ms, quantity, source=STREAM):
+    told = Position(market="usdm", symbol="BTCUSDT", position_side="BOTH", as_of=at(ms), seen_at=at(ms),
+                    quantity=Decimal(quantity), entry_price=Decimal("10.5"), margin_type="CROSS")  # fmt: skip
+    return telling([told], source, ms)
+
+
+def run(tellings):
+    """Fold each telling in a batch of its own; return the state and all alert identities."""
+    beliefs = Beliefs("main", 0, journal.GENESIS)
+    rung = []
+    for one in tellings:
+        changes = Fold(beliefs, BORN).run([copy.deepcopy(one)])
+        rung += [(alert.type, alert.identity) for alert in changes.alerts]
+    return state(beliefs), rung, beliefs
+
+
+def state(beliefs):
+    (order,) = beliefs.orders.values()
+    return (
+        order.status, order.filled_quantity, order.filled_quote, order.updated_at, order.created_at,
+        order.client_order_id, order.price,
+        {k: (f.price, f.quantity, f.quote_quantity, f.commission, f.client_order_id, f.traded_at)
+         for k, f in beliefs.fills.items()},
+        {k: b.total for k, b in beliefs.balances.items()},
+        {k: p.quantity for k, p in beliefs.positions.items()},
+        {k: t.amount for k, t in beliefs.transfers.items()},
+    )  # fmt: skip
+
+
+lives = st.tuples(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.sampled_from(["FILLED", "CANCELED"]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(lives, st.randoms(use_true_random=False), st.integers(0, 6))
+def test_confluence(life, rng, copies):
+    """Any permutation and duplication of REST and stream tellings gives one state and rings each fill once."""
+    tellings = lifecycle(*life)
+    expected, _, _ = run(tellings)
+    mixed = tellings + [rng.choice(tellings) for _ in range(copies)]
+    rng.shuffle(mixed)
+    got, rung, _ = run(mixed)
+    assert got == expected
+    fills = [identity for kind, identity in rung if kind == "fill"]
+    assert len(fills) == len(set(fills)) == len(life[0])
+
+
+def test_confluence_control(monkeypatch):
+    """The property is able to fail: with last-writer-wins orders a shuffled life ends wrong."""
+    tellings = lifecycle([1, 2], "CANCELED")
+    expected, _, _ = run(tellings)
+    monkeypatch.setattr(merge, "supersedes", lambda told, held: True)
+    got, _, _ = run(tellings[::-1])
+    assert got != expected
+
+
+def test_conflicting_fill_is_kept_and_found():
+    """A second, different telling of a fill changes nothing and opens one finding of severity error."""
+    tellings = lifecycle([1], "FILLED")
+    other = copy.deepcopy(tellings[1])
+    other.told[1].commission = Decimal("0.02")
+    beliefs = run(tellings)[2]
+    changes = Fold(beliefs, BORN).run([other, copy.deepcopy(other)])
+    assert beliefs.fills[("usdm", "BTCUSDT", "1")].commission == Decimal("0.01")
+    (finding,) = changes.findings.values()
+    assert (finding.kind, finding.severity) == ("conflict", "error")
+    assert finding.detail["commission"] == {"held": "0.01", "told": "0.02"}
+
+
+def test_absent_position_is_flat():
+    """A full snapshot that does not show a held position closes it, unless the stream spoke later."""
+    beliefs = run([*lifecycle([1], "FILLED"), position(100, 5)])[2]
+    gone = Snapshot(market="usdm", dataset="positions", as_of=at(50), keys=frozenset())
+    Fold(beliefs, BORN).run([telling([gone], REST, 60)])
+    assert beliefs.positions[("usdm", "BTCUSDT", "BOTH")].quantity == 5
+    later = Snapshot(market="usdm", dataset="positions", as_of=at(150), keys=frozenset())
+    Fold(beliefs, BORN).run([telling([later], REST, 160)])
+    assert beliefs.positions[("usdm", "BTCUSDT", "BOTH")].quantity == 0
+
+
+def test_history_does_not_ring_as_new():
+    """What happened before the account's first start is marked as backfill."""
+    beliefs = Beliefs("main", 0, journal.GENESIS)
+    changes = Fold(beliefs, at(1000)).run(lifecycle([1], "FILLED"))
+    assert changes.alerts
+    assert all(alert.backfill for alert in changes.alerts if alert.type != "finding.opened")
+
+
+def test_rest_page_that_changes_nothing_is_not_journaled():
+    """A repeated REST page leaves no journal row; every stream frame does."""
+    tellings = lifecycle([1], "FILLED")
+    beliefs = run(tellings)[2]
+    again = [copy.deepcopy(one) for one in tellings]
+    changes = Fold(beliefs, BORN).run(again)
+    assert [row.source for row in changes.journal] == [one.source for one in again if one.keep]
+    assert not changes.fills and not changes.transfers and not changes.order_events
+
+
+def test_fill_found_by_rest_while_live_is_a_finding():
+    """A fill that the stream should have told while LIVE, and REST told first, opens a warning."""
+    beliefs = Beliefs("main", 0, journal.GENESIS)
+    fill = lifecycle([1], "FILLED")[2].told[0]
+    late = telling([fill], REST, 60_000, live_since=at(0))
+    changes = Fold(beliefs, BORN).run([late])
+    assert [f.kind for f in changes.findings.values()] == ["stream_missed"]
+    assert [a.data["late"] for a in changes.alerts if a.type == "fill"] == [True]
+
+
+def test_prices_equal_at_the_coarser_scale_are_equal():
+    """Stream and REST print prices at different scales; that is no drift."""
+    assert merge.same_price(Decimal("6563.66500"), Decimal("6563.665"))
+    assert merge.same_price(Decimal("6563.66512"), Decimal("6563.67"))
+    assert not merge.same_price(Decimal("6563.66"), Decimal("6563.68"))

@@ -2,9 +2,12 @@
 
 AccountdError
 ├── SettingsError            the settings are not usable                      exit 2
+│   └── QueryRefused           SQL that does not only read                    exit 2
 ├── DatabaseError            the record cannot be written or read
 │   ├── DatabaseGone           no connection; try again
+│   ├── DatabaseFull           no space left; try again
 │   ├── DatabaseFailed         the disk or the server lost a write; stop
+│   ├── RecordRefused          a row breaks a rule of the record; a bug
 │   ├── SchemaTooNew           written by a newer accountd
 │   ├── SchemaTooOld           not migrated yet
 │   └── SchemaBusy             another process migrates
@@ -47,6 +50,10 @@ class SettingsError(AccountdError):
         super().__init__("\n".join(lines) or None)
 
 
+class QueryRefused(SettingsError):
+    """The query does not only read."""
+
+
 class DatabaseError(AccountdError):
     """The database refused."""
 
@@ -55,8 +62,18 @@ class DatabaseGone(DatabaseError):
     """The database does not answer."""
 
 
+class DatabaseFull(DatabaseError):
+    """The disk of the database is full."""
+
+
 class DatabaseFailed(DatabaseError):
     """The database lost a write or cannot be trusted any more."""
+
+    permanent = True
+
+
+class RecordRefused(DatabaseError):
+    """A row breaks a rule of the record; this is a bug of accountd."""
 
     permanent = True
 

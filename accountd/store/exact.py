@@ -1,0 +1,28 @@
+"""Exact sums on SQLite, whose own SUM() would go through floating point."""
+
+from __future__ import annotations
+
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
+
+from accountd.store.types import money_text
+
+_EXACT = Context(prec=1000, Emax=MAX_EMAX, Emin=MIN_EMIN, traps=[Inexact])
+
+
+class ExactSum:
+    """The SQLite aggregate ``dsum``: the exact sum of decimal text, as text; NULL of nothing."""
+
+    def __init__(self) -> None:
+        self.total: Decimal | None = None
+
+    def step(self, value: str | int | None) -> None:
+        """Add one value; a REAL is refused because it is no longer exact."""
+        if value is None:
+            return
+        if not isinstance(value, str | int):
+            raise TypeError("dsum adds decimal text or integers")
+        self.total = _EXACT.add(self.total or Decimal(0), Decimal(value))
+
+    def finalize(self) -> str | None:
+        """Return the sum."""
+        return None if self.total is None else money_text(self.total)

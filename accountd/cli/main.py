@@ -1,0 +1,75 @@
+"""The program `accountd`: its commands, and what its exit codes mean."""
+
+from typing import Annotated, Any
+
+import typer
+from typer import core
+
+from accountd import __version__
+from accountd.cli import check, data, db, demo, query, reconcile, run, sim, status
+from accountd.errors import AccountdError, SettingsError
+from accountd.runtime import logs
+
+BAD_ANSWER = 1
+USAGE = 2
+
+
+class Commands(core.TyperGroup):
+    """Turns accountd's errors into lines on stderr and an exit code; a bug keeps its traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run one command."""
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            for line in error.lines or (error.message,):
+                typer.echo(logs.mask(line), err=True)
+            raise typer.Exit(USAGE) from None
+        except AccountdError as error:
+            typer.echo(logs.mask(error.message), err=True)
+            raise typer.Exit(BAD_ANSWER) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its tracebacks print local variables, which hold secrets
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A complete, exact SQL record of your exchange accounts, and an alert the moment something happens.",
+    epilog="Exit codes: 0 good, 1 the answer is bad, 2 usage or settings.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"accountd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Say where logs go before any command speaks: to stderr, warnings and worse."""
+    logs.setup("warning")
+
+
+app.command("demo")(demo.demo)
+app.command("run")(run.run)
+app.command("check")(check.check)
+app.command("status")(status.status)
+app.command("reconcile")(reconcile.reconcile)
+app.command("orders")(data.orders)
+app.command("fills")(data.fills)
+app.command("balances")(data.balances)
+app.command("positions")(data.positions)
+app.command("transfers")(data.transfers)
+app.command("query")(query.query)
+app.add_typer(db.app, name="db")
+app.command("sim")(sim.sim)
+
+if __name__ == "__main__":
+    app()

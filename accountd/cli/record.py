@@ -1,0 +1,43 @@
+"""The door through which commands read the record."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from accountd import config
+from accountd.errors import SettingsError
+from accountd.runtime import logs
+from accountd.store import engine, migrate, queries
+
+
+@contextmanager
+def opened() -> Iterator[Any]:
+    """Open a read-only snapshot of the database that the settings name; no other setting is needed.
+
+    Raises:
+        SettingsError: ACCOUNTD_DATABASE_URL is not usable.
+        DatabaseError: the database is missing, does not answer, or has another schema.
+    """
+    settings = config.load(need_accounts=False)
+    logs.hide_settings(settings)
+    migrate.require(settings.database_url)
+    reader = engine.reader_engine(settings.database_url)
+    try:
+        with engine.reading(reader) as connection:
+            yield connection
+    finally:
+        reader.dispose()
+
+
+def require_account(connection: Any, name: str | None) -> None:
+    """Refuse an account that the record does not know, instead of answering "nothing".
+
+    Raises:
+        SettingsError: naming the accounts that there are.
+    """
+    if name is None:
+        return
+    known = sorted(row["name"] for row in queries.accounts(connection))
+    if name.lower() not in known:
+        there = ", ".join(known) or "the record has none yet"
+        raise SettingsError(f"--account: {name!r} is no account; accounts: {there}")

@@ -1,0 +1,108 @@
+"""The command that says how each account stands, from the record alone."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from accountd.cli import output, record
+from accountd.cli.data import AsCsv, AsJson
+from accountd.store import queries
+
+Account = Annotated[str | None, typer.Option("--account", "-a", help="Only this account.")]
+COLUMNS = (
+    "account", "venue", "environment", "state", "since", "last_event_at", "blind_seconds", "open_gaps",
+    "open_findings", "alerts_pending", "alerts_dead", "detail",
+)  # fmt: skip
+HEADS = {
+    "last_event_at": "last seen (UTC)",
+    "since": "since (UTC)",
+    "blind_seconds": "blind s",
+    "open_gaps": "gaps",
+    "open_findings": "findings",
+    "alerts_pending": "pending",
+    "alerts_dead": "dead",
+}
+
+
+def status(account: Account = None, json: AsJson = False, csv: AsCsv = False) -> None:
+    """Show each account's session, blind time, open gaps, findings and waiting alerts."""
+    how = output.form(json, csv)
+    name = account.lower() if account else None
+    with record.opened() as connection:
+        record.require_account(connection, name)
+        wanted = queries.Filter(account=name)
+        rows = standing(
+            accounts=[row for row in queries.accounts(connection) if name in (None, row["name"])],
+            sessions=list(queries.sessions(connection, name)),
+            gaps=list(queries.gaps(connection, wanted, open_only=True)),
+            findings=list(queries.findings(connection, wanted, open_only=True)),
+            outbox=list(queries.deliveries(connection)),
+            now=datetime.now(UTC),
+        )
+        output.write(how, COLUMNS, rows, shown=COLUMNS, heads=HEADS)
+
+
+def standing(
+    *,
+    accounts: Iterable[Mapping[str, Any]],
+    sessions: Iterable[Mapping[str, Any]],
+    gaps: Iterable[Mapping[str, Any]],
+    findings: Iterable[Mapping[str, Any]],
+    outbox: Iterable[Mapping[str, Any]],
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """Return one row an account; alerts are counted over all accounts, because hooks are shared."""
+    latest = {row["account_id"]: row for row in sessions}
+    open_gaps = Counter(row["account_id"] for row in gaps)
+    open_findings = Counter(row["account_id"] for row in findings)
+    alerts: Counter[str] = Counter()
+    for row in outbox:
+        alerts[row["status"]] += row["count"]
+    rows = []
+    for account in accounts:
+        key = account["account_id"]
+        state, since, blind, detail = session_state(latest.get(key), now)
+        rows.append(
+            {
+                "account": account["name"],
+                "venue": account["venue"],
+                "environment": account["environment"],
+                "state": state,
+                "since": since,
+                "last_event_at": latest[key]["last_seen_at"] if key in latest else None,
+                "blind_seconds": blind,
+                "open_gaps": open_gaps[key],
+                "open_findings": open_findings[key],
+                "alerts_pending": alerts["pending"],
+                "alerts_dead": alerts["dead"],
+                "detail": detail,
+            }
+        )
+    return rows
+
+
+def session_state(
+    session: Mapping[str, Any] | None, now: datetime
+) -> tuple[str, datetime | None, int | None, str]:
+    """Return the state, since when, for how many seconds nothing was heard while not LIVE, and a remark."""
+    if session is None:
+        return "NEVER", None, None, "no session yet"
+    if session["closed_at"] is not None:
+        closed = session["closed_at"]
+        blind_from = session["last_seen_at"] or closed
+        return "CLOSED", closed, _seconds(blind_from, now), session["close_reason"] or ""
+    if session["live_at"] is not None:
+        return "LIVE", session["live_at"], 0, ""
+    begun = session["subscribed_at"] or session["opened_at"]
+    state = "SYNCING" if session["subscribed_at"] else "CONNECTING"
+    return state, begun, _seconds(session["opened_at"], now), ""
+
+
+def _seconds(since: datetime, now: datetime) -> int:
+    return max(0, int((now - since).total_seconds()))
+
+
+__all__: Sequence[str] = ("session_state", "standing", "status")

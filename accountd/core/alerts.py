@@ -59,20 +59,12 @@ class Attempt(msgspec.Struct, kw_only=True, gc=False):
     delivered_at: datetime | None = None
 
 
-class Origin(msgspec.Struct, frozen=True, gc=False):
-    """Whose alerts they are: the account's id, its name in the settings, its venue."""
-
-    account_id: str
-    account: str
-    venue: str
-
-
-class Route(msgspec.Struct, frozen=True, gc=False):
+class HookWish(msgspec.Struct, frozen=True, gc=False):
     """What one hook wants to hear; ``replay`` = also history from before the account's first start."""
 
     hook: str
     on: frozenset[str]
-    accounts: frozenset[str]
+    accounts: frozenset[str] = frozenset({EVERY})
     replay: bool = False
 
     def wants(self, alert: Alert, account: str) -> bool:
@@ -84,7 +76,7 @@ class Route(msgspec.Struct, frozen=True, gc=False):
         return account in self.accounts or EVERY in self.accounts
 
 
-class Wishes(Protocol):
+class HookSettings(Protocol):
     """The settings of a hook that decide what it is told."""
 
     @property
@@ -100,20 +92,20 @@ class Wishes(Protocol):
         """``send`` or ``skip``."""
 
 
-def routes(hooks: Mapping[str, Wishes]) -> list[Route]:
-    """Return the routes of all configured hooks, by name."""
+def wishes(hooks: Mapping[str, HookSettings]) -> list[HookWish]:
+    """Return what each configured hook wants, by name."""
     return [
-        Route(name, frozenset(hook.on), frozenset(hook.accounts), hook.backfill == "send")
+        HookWish(name, frozenset(hook.on), frozenset(hook.accounts), hook.backfill == "send")
         for name, hook in hooks.items()
     ]
 
 
-def message_id(hook: str, alert_type: str, origin: Origin, identity: Iterable[str]) -> str:
+def message_id(hook: str, alert_type: str, venue: str, account: str, identity: Iterable[str]) -> str:
     """Return the id of an alert for a hook: the same whoever derives it, whenever, however often.
 
     Every part carries its length, so that no two lists of parts read the same.
     """
-    parts = (hook, alert_type, origin.venue, origin.account, *identity)
+    parts = (hook, alert_type, venue, account, *identity)
     text = "".join([f"{len(part)}:{part}" for part in parts])
     return "msg_" + b32encode(sha256(text.encode()).digest()[:_ID_BYTES]).decode().lower()
 
@@ -134,13 +126,13 @@ def decimal_text(value: Decimal) -> str:
     return text[1:] if text[0] == "-" and not value else text
 
 
-def body(alert: Alert, origin: Origin) -> str:
+def body(alert: Alert, venue: str, account: str) -> str:
     """Write the webhook body: compact JSON, money and times as strings.
 
     Raises:
         TypeError: a float is in the data; money is never a float.
     """
-    data: dict[str, Any] = {"account": origin.account, "venue": origin.venue}
+    data: dict[str, Any] = {"account": account, "venue": venue}
     for name, value in alert.data.items():
         data[name] = value if type(value) is str else _plain(value)
     if alert.backfill:
@@ -163,20 +155,23 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def rows(alert: Alert, origin: Origin, routes: Iterable[Route], now: datetime) -> list[OutboxRow]:
-    """Return one row for each hook that wants the alert, due at once; ``now`` is UTC."""
+def rows(alert: Alert, venue: str, account: str, hooks: Iterable[HookWish], now: datetime) -> list[OutboxRow]:
+    """Return one row for each hook that wants the alert, due at once.
+
+    ``account`` is the account's lower-case name, which is its id too; ``now`` is UTC.
+    """
     told: str | None = None
     out: list[OutboxRow] = []
-    for route in routes:
-        if not route.wants(alert, origin.account):
+    for wish in hooks:
+        if not wish.wants(alert, account):
             continue
         if told is None:
-            told = body(alert, origin)
+            told = body(alert, venue, account)
         out.append(
             OutboxRow(
-                message_id=message_id(route.hook, alert.type, origin, alert.identity),
-                account_id=origin.account_id,
-                hook=route.hook,
+                message_id=message_id(wish.hook, alert.type, venue, account, alert.identity),
+                account_id=account,
+                hook=wish.hook,
                 type=alert.type,
                 body=told,
                 created_at=now,
@@ -187,11 +182,13 @@ def rows(alert: Alert, origin: Origin, routes: Iterable[Route], now: datetime) -
     return out
 
 
-def batch(alerts: Iterable[Alert], origin: Origin, routes: Sequence[Route], now: datetime) -> list[OutboxRow]:
+def batch(
+    alerts: Iterable[Alert], venue: str, account: str, hooks: Sequence[HookWish], now: datetime
+) -> list[OutboxRow]:
     """Return the rows of all alerts of one transaction, a microsecond apart so that their order is kept."""
     out: list[OutboxRow] = []
     for alert in alerts:
-        made = rows(alert, origin, routes, now)
+        made = rows(alert, venue, account, hooks, now)
         if made:
             out += made
             now += _TICK

@@ -14,7 +14,8 @@ from accountd.sinks.base import Sink
 
 def kinds() -> tuple[str, ...]:
     """Return the hook types that there is a sink for."""
-    return tuple(module.name for module in iter_modules(__path__) if module.name != "base" and module.name[0] != "_")
+    names = [module.name for module in iter_modules(__path__)]
+    return tuple(name for name in names if name != "base" and not name.startswith("_"))
 
 
 def make(hook: Hook) -> Sink:

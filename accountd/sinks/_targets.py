@@ -72,11 +72,13 @@ class PinnedTransport(httpx.AsyncHTTPTransport):
         host = request.url.host
         if request.url.scheme != "https" and not self._allow_private:
             raise SinkError("refused: the target is not https")
-        addresses = await self._addresses(host, request.url.port or (443 if request.url.scheme == "https" else 80))
+        port = request.url.port or (443 if request.url.scheme == "https" else 80)
+        addresses = await self._addresses(host, port)
         refusal: httpx.TransportError | None = None
         for address in addresses:
             try:
-                return await super().handle_async_request(self._pinned(request, host, address, len(addresses)))
+                pinned = self._pinned(request, host, address, len(addresses))
+                return await super().handle_async_request(pinned)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 refusal = error
         self._known = None

@@ -7,6 +7,7 @@ import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from accountd.config import Hook
 from accountd.errors import SinkError
@@ -26,7 +27,9 @@ class CommandSink:
     def __init__(self, argv: Sequence[str], timeout: float, environ: Mapping[str, str]) -> None:
         self._argv = tuple(argv)
         self._timeout = timeout
-        self._environ = {name: value for name, value in environ.items() if not name.upper().startswith("ACCOUNTD_")}
+        self._environ = {
+            name: value for name, value in environ.items() if not name.upper().startswith("ACCOUNTD_")
+        }
 
     async def send(self, message: Message) -> None:
         """Run the program once.
@@ -66,10 +69,8 @@ class CommandSink:
 
 async def _kill(process: Process) -> None:
     """End the program and all of its process group, and reap it."""
-    try:
+    with suppress(ProcessLookupError):  # it may have ended by itself just now
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # it ended by itself just now
     await process.wait()
 
 

@@ -18,7 +18,9 @@ class LogSink:
     async def send(self, message: Message) -> None:
         """Log the alert with its id and its data."""
         told = msgspec.json.decode(message.body)
-        self._log.info("alert", alert=told["type"], message_id=message.id, at=told["timestamp"], data=told["data"])
+        self._log.info(
+            "alert", alert=told["type"], message_id=message.id, at=told["timestamp"], data=told["data"]
+        )
 
     async def close(self) -> None:
         """Hold nothing, so let go of nothing."""

@@ -39,7 +39,8 @@ def due(
     message ids that the caller has in hand.
     """
     mine = _WAITING & (outbox.c.hook == hook)
-    held_back = select(outbox.c.order_key).where(mine, outbox.c.next_attempt_at > now, outbox.c.order_key != "")
+    later = outbox.c.next_attempt_at > now
+    held_back = select(outbox.c.order_key).where(mine, later, outbox.c.order_key != "")
     query = (
         select(*_ROW)
         .where(mine, outbox.c.next_attempt_at <= now, func.coalesce(outbox.c.order_key, "").not_in(held_back))
@@ -52,14 +53,21 @@ def due(
     return [OutboxRow(**{**row, "order_key": row["order_key"] or ""}) for row in found]
 
 
-def next_due(conn: Connection, now: datetime) -> dict[str, datetime]:
-    """Return for each hook the next moment after ``now`` at which a pending row is due."""
+def next_due(conn: Connection, hook: str, now: datetime) -> datetime | None:
+    """Return the next moment after ``now`` at which a pending row of the hook is due."""
     query = (
-        select(outbox.c.hook, func.min(outbox.c.next_attempt_at, type_=outbox.c.next_attempt_at.type))
-        .where(_WAITING, outbox.c.next_attempt_at > now)
-        .group_by(outbox.c.hook)
+        select(outbox.c.next_attempt_at)
+        .where(_WAITING, outbox.c.hook == hook, outbox.c.next_attempt_at > now)
+        .order_by(outbox.c.next_attempt_at)
+        .limit(1)
     )
-    return {hook: moment for hook, moment in conn.execute(query)}
+    return conn.execute(query).scalar()
+
+
+def waiting(conn: Connection) -> dict[str, int]:
+    """Return how many rows wait for each hook, hooks that are no longer configured included."""
+    found = conn.execute(select(outbox.c.hook, func.count()).where(_WAITING).group_by(outbox.c.hook))
+    return {hook: number for hook, number in found}
 
 
 def record(conn: Connection, attempts: Sequence[Attempt]) -> None:
@@ -130,7 +138,12 @@ def disable(conn: Connection, hook: str, reason: str, now: datetime) -> int:
     conn.execute(
         fresh.on_conflict_do_update(index_elements=["hook"], set_={"disabled_at": now, "reason": reason})
     )
-    return suppress(conn, hook, reason)
+    return suppress_disabled(conn, hook, reason)
+
+
+def suppress_disabled(conn: Connection, hook: str, reason: str) -> int:
+    """Suppress what waits for a hook that is disabled for the given reason; return how many rows."""
+    return suppress(conn, hook, f"hook disabled: {reason}")
 
 
 def enable(conn: Connection, hook: str) -> None:

@@ -1,0 +1,146 @@
+"""How much may be asked of a venue: request weight, shared by every account on this address."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections import deque
+from datetime import datetime
+from enum import IntEnum
+
+from accountd.runtime.clock import Clock
+
+WINDOW = 60.0
+# The venue's header counts everybody on the address; this much of the limit is nobody's.
+CROWDED = 0.9
+
+
+class Priority(IntEnum):
+    """Who goes first."""
+
+    KEEPALIVE = 0
+    SEAM = 1
+    CANARY = 2
+    SWEEP = 3
+    BACKFILL = 4
+
+
+# The part of the share that each priority may use up, so that what is urgent never finds it empty.
+REACH = {
+    Priority.KEEPALIVE: 1.0,
+    Priority.SEAM: 0.98,
+    Priority.CANARY: 0.9,
+    Priority.SWEEP: 0.8,
+    Priority.BACKFILL: 0.6,
+}
+
+
+class _Waiter:
+    def __init__(self, priority: Priority, turn: int) -> None:
+        self.rank = (priority, turn)
+        self.first = asyncio.Event()
+
+    def __lt__(self, other: _Waiter) -> bool:
+        return self.rank < other.rank
+
+
+class _Pool:
+    """One pool: what was spent in the last minute, who waits, and what the venue last said."""
+
+    def __init__(self) -> None:
+        self.limit = 0
+        self.spent: deque[tuple[float, int]] = deque()
+        self.used = 0
+        self.waiters: list[_Waiter] = []
+        self.paused_until = 0.0
+        self.told_used = 0
+        self.told_until = 0.0
+
+    def expire(self, now: float) -> None:
+        while self.spent and self.spent[0][0] <= now - WINDOW:
+            self.used -= self.spent.popleft()[1]
+
+    def delay(self, now: float, weight: int, room: float) -> float:
+        """Return seconds until ``weight`` fits into ``room``; 0 = now."""
+        if now < self.paused_until:
+            return self.paused_until - now
+        crowded = self.told_used + weight > self.limit * CROWDED
+        if self.limit and crowded and self.told_used and now < self.told_until:
+            return self.told_until - now
+        self.expire(now)
+        used = self.used
+        if not self.limit or used == 0 or used + weight <= room:
+            return 0.0  # a call heavier than the whole room goes when nothing else did
+        for at, spent in self.spent:
+            used -= spent
+            if used == 0 or used + weight <= room:
+                return max(at + WINDOW - now, 0.001)
+        return WINDOW  # cannot be: with everything expired, used is 0
+
+
+class Budget:
+    """The weight that all accounts of this process may use, ``share`` of each pool's limit in any 60 s.
+
+    The window slides, so the venue's own fixed minute, wherever it starts, never holds more than the share.
+    Inside a priority the order is first come, first served, whichever account asks.
+    """
+
+    def __init__(self, clock: Clock, share: float = 0.5) -> None:
+        self._clock = clock
+        self._share = share
+        self._pools: dict[str, _Pool] = {}
+        self._turns = itertools.count()
+
+    def _pool(self, name: str) -> _Pool:
+        return self._pools.setdefault(name, _Pool())
+
+    def set_limit(self, pool: str, per_minute: int) -> None:
+        """Take the venue's declared weight per minute; a pool without a limit is not held back."""
+        self._pool(pool).limit = per_minute
+
+    def used(self, pool: str) -> int:
+        """Return the weight that this process spent in the last 60 s."""
+        state = self._pool(pool)
+        state.expire(self._clock.monotonic())
+        return state.used
+
+    def paused(self, pool: str) -> float:
+        """Return seconds until the pool may be used again; 0 when it may."""
+        return max(0.0, self._pool(pool).paused_until - self._clock.monotonic())
+
+    async def acquire(self, pool: str, weight: int, priority: Priority) -> None:
+        """Wait until ``weight`` may be spent, and spend it."""
+        state = self._pool(pool)
+        waiter = _Waiter(priority, next(self._turns))
+        heapq.heappush(state.waiters, waiter)
+        try:
+            while True:
+                if state.waiters[0] is not waiter:
+                    waiter.first.clear()
+                    await waiter.first.wait()
+                    continue
+                now = self._clock.monotonic()
+                wait = state.delay(now, weight, state.limit * self._share * REACH[priority])
+                if wait <= 0:
+                    state.spent.append((now, weight))
+                    state.used += weight
+                    return
+                await self._clock.sleep(wait)
+        finally:
+            state.waiters.remove(waiter)
+            heapq.heapify(state.waiters)
+            if state.waiters:
+                state.waiters[0].first.set()
+
+    def observe(self, pool: str, used: int, venue_now: datetime) -> None:
+        """Take the used weight of the venue's current minute from a reply's header."""
+        state = self._pool(pool)
+        left = WINDOW - venue_now.second - venue_now.microsecond / 1_000_000
+        state.told_used = used
+        state.told_until = self._clock.monotonic() + left
+
+    def pause(self, pool: str, seconds: float) -> None:
+        """Let nobody use the pool for ``seconds``; a longer pause that runs already stays."""
+        state = self._pool(pool)
+        state.paused_until = max(state.paused_until, self._clock.monotonic() + seconds)

@@ -1,0 +1,15 @@
+"""The venues that accountd can listen to, by the name used in the settings."""
+
+from accountd.venues.base import Venue
+from accountd.venues.binance_usdm import BinanceUsdm
+
+VENUES: dict[str, type[Venue]] = {"binance-usdm": BinanceUsdm}
+
+
+def open_venue(name: str) -> Venue:
+    """Return the venue called ``name``.
+
+    Raises:
+        KeyError: there is none; settings allow only names that are here.
+    """
+    return VENUES[name]()

@@ -1,0 +1,47 @@
+"""What every venue file needs to read wire values exactly."""
+
+from __future__ import annotations
+
+from decimal import Context, Decimal, InvalidOperation, Overflow
+from typing import Any
+
+import msgspec
+
+# Everything that reading a hostile or torn message can raise; ValueError covers bad UTF-8 and bad dates.
+UNREADABLE = (msgspec.MsgspecError, ValueError, ArithmeticError, TypeError, RecursionError)
+
+# Wide enough that no product of two told numbers is ever rounded (each has at most 2 x LIMIT digits).
+LIMIT = 60
+EXACT = Context(prec=8 * LIMIT, traps=[InvalidOperation, Overflow])
+
+# Plain values of a JSON text with its numbers' digits kept, for details that are shown and not counted.
+plain: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=str)
+
+
+def product(price: Decimal, quantity: Decimal) -> Decimal:
+    """Return price × quantity without rounding."""
+    return EXACT.multiply(price, quantity)
+
+
+def check(*numbers: Decimal | None) -> None:
+    """Refuse what JSON can carry and no money can be: NaN, infinity, 1E+999999.
+
+    Raises:
+        ValueError: one of the numbers is such.
+    """
+    for number in numbers:
+        if number is not None and not (number.is_finite() and -LIMIT < number.adjusted() < LIMIT):
+            raise ValueError("a number that no amount can be")
+
+
+def text(identifier: int | str) -> str | None:
+    """Return an id as text; 0 and "" say that there is none."""
+    return str(identifier) if identifier not in (0, "", "0") else None
+
+
+def margin(word: str | None) -> str | None:
+    """Return CROSS or ISOLATED for the venue's several spellings; other words as told."""
+    if not word:
+        return None
+    upper = word.upper()
+    return "CROSS" if upper == "CROSSED" else upper

@@ -66,7 +66,8 @@ def load(
     layers = _layers(os.environ if environ is None else environ, env_file, Path(cwd or "."))
     lines = [line for layer in layers for line in layer.problems]
     if not need_accounts:
-        lines = [line for line in lines if not line.startswith((_setting(("accounts",)), _setting(("hooks",))))]
+        left_out = tuple(_setting((kind,)) for kind in NAMED)
+        lines = [line for line in lines if not line.startswith(left_out)]
     trees = [layer.tree for layer in layers]
     settings, found = _read(trees)
     if not need_accounts and any(path[0] in NAMED for path, _ in found):
@@ -130,7 +131,8 @@ def _explain(error: Any, trees: list[dict[str, Any]]) -> Iterator[tuple[Place, s
     elif kind == "extra_forbidden":
         yield path, _unknown(path)
     elif kind in ("model_type", "dict_type", "model_attributes_type"):
-        yield path, f"{_setting(path)}: not a setting by itself; settings are {_setting((*_example(path), '...'))}"
+        below = _setting((*_example(path), "..."))
+        yield path, f"{_setting(path)}: not a setting by itself; settings are {below}"
     elif kind == "missing":
         yield path, f"{_setting(path)}: required{_hint(path)}"
     elif kind == "value_error":
@@ -157,7 +159,8 @@ def _unknown(path: Place) -> str:
     """Name a key that is no setting, and the one that was probably meant; never its value."""
     model = SECTIONS.get(path[0], Settings) if len(path) > 1 else Settings
     near = difflib.get_close_matches(path[-1], list(model.model_fields), n=1)
-    return f"{_setting(path)}: not a setting" + (f"; did you mean {_setting((*path[:-1], near[0]))}?" if near else "")
+    meant = f"; did you mean {_setting((*path[:-1], near[0]))}?" if near else ""
+    return f"{_setting(path)}: not a setting{meant}"
 
 
 def _line(path: Place, allowed: str, trees: list[dict[str, Any]]) -> str:

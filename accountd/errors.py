@@ -103,7 +103,8 @@ class Fenced(AccountdError):
 class VenueError(AccountdError):
     """The venue refused a request.
 
-    `status` is the HTTP status, `code` the venue's own number, `retry_after` seconds to wait; each may be None.
+    `status` is the HTTP status, `code` the venue's own number, `retry_after` seconds to wait;
+    each may be None.
     """
 
     def __init__(

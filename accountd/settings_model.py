@@ -268,7 +268,12 @@ class Settings(BaseSettings, Section):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Take the layers that `from_layers` brings, first wins; otherwise only what the caller passes."""
         layers = init_settings().get("layers")
@@ -279,7 +284,8 @@ class Settings(BaseSettings, Section):
     @classmethod
     def from_layers(cls, *layers: dict[str, Any]) -> "Settings":
         """Merge nested layers of written settings, the first wins, and read them."""
-        return cls(**{"layers": layers})
+        written: dict[str, Any] = {"layers": layers}
+        return cls(**written)
 
     def problems(self) -> Iterator[Problem]:
         """Yield hooks that name accounts which do not exist."""

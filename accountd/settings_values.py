@@ -98,7 +98,7 @@ def read_retry(written: object) -> tuple[timedelta, ...]:
 
 
 def read_argv(written: object) -> tuple[str, ...]:
-    """Read a command line: a JSON list of arguments, or text split as a shell would, without running a shell."""
+    """Read a command line: a JSON list of arguments, or text split as a shell would split it."""
     try:
         if isinstance(written, str) and not written.lstrip().startswith("["):
             argv = tuple(shlex.split(written))
@@ -107,7 +107,7 @@ def read_argv(written: object) -> tuple[str, ...]:
     except ValueError:
         argv = ()
     if not argv:
-        raise ValueError('a command such as /usr/bin/notify --urgent, or a JSON list ["/usr/bin/notify", "--urgent"]')
+        raise ValueError('a command such as /usr/bin/notify -u, or a JSON list ["/usr/bin/notify", "-u"]')
     return argv
 
 
@@ -124,7 +124,7 @@ def read_listen(written: object) -> tuple[str, int] | None:
 
 
 def read_database_url(written: object) -> str:
-    """Read the database's address; `postgres://` is spelt out, because SQLAlchemy knows only the long name."""
+    """Read the database's address; `postgres://` is spelt out, as SQLAlchemy knows only the long name."""
     url = str(written).strip()
     if url.startswith("postgres://"):
         url = "postgresql://" + url.removeprefix("postgres://")
@@ -228,7 +228,7 @@ def load_private_key(path: Path, passphrase: SecretStr | None) -> Ed25519Private
     try:
         key = load_pem_private_key(pem, word)
     except TypeError:
-        hint = "it is not encrypted, leave the passphrase out" if word else "it is encrypted, set PRIVATE_KEY_PASSPHRASE"
+        hint = "it is not encrypted" if word else "it is encrypted, set PRIVATE_KEY_PASSPHRASE"
         raise ValueError(f"{allowed} ({hint})") from None
     except (ValueError, UnsupportedAlgorithm):
         hint = " (or the passphrase is wrong)" if word else ""

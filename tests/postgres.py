@@ -148,9 +148,10 @@ class Postgres:
     def start(self) -> None:
         """Start the server on its folder and wait until it answers."""
         options = [word for name, value in self._options.items() for word in ("-c", f"{name}={value}")]
+        command = [self._programs / "postgres", "-D", self._data, "-p", str(self.port), "-k", self._folder]
         with (self._folder / "log").open("ab") as log:
             self._server = subprocess.Popen(
-                [self._programs / "postgres", "-D", self._data, "-p", str(self.port), "-k", self._folder, *options],
+                [*command, *options],
                 cwd=self._folder,
                 stdout=log,
                 stderr=log,

@@ -72,7 +72,8 @@ def test_example_is_usable_as_it_is(tmp_path):
 
 def test_example_names_every_alert_type():
     """`.env.example` lists each type of alert that a hook may ask for."""
-    assert [kind for kind in config.ALERT_TYPES if not re.search(rf"(?<![\w.]){re.escape(kind)}(?![\w.])", EXAMPLE)] == []
+    words = set(re.findall(r"[\w.]+", EXAMPLE))
+    assert set(config.ALERT_TYPES) - words == set()
 
 
 def test_example_names_every_venue_and_sink():

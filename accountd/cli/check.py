@@ -21,7 +21,9 @@ def check(json: AsJson = False) -> None:
     logs.hide_settings(settings)
     lines = asyncio.run(checks.check(settings))
     if json:
-        told = [{"account": x.account, "ok": x.ok, "what": x.what, "detail": logs.mask(x.detail)} for x in lines]
+        told = [
+            {"account": x.account, "ok": x.ok, "what": x.what, "detail": logs.mask(x.detail)} for x in lines
+        ]
         typer.echo(encoder.dumps(told, indent=1, ensure_ascii=False))
     else:
         console = Console(highlight=False, soft_wrap=True)

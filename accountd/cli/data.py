@@ -14,7 +14,9 @@ Account = Annotated[str | None, typer.Option("--account", "-a", help="Only this 
 Symbol = Annotated[str | None, typer.Option("--symbol", "-s", help="Only this symbol, or asset.")]
 Side = Annotated[str | None, typer.Option("--side", help="Only BUY or only SELL.")]
 Status = Annotated[str | None, typer.Option("--status", help="Only orders in this state.")]
-Since = Annotated[str | None, typer.Option("--since", help="From then on: ISO time, 2h, 7d, today, yesterday.")]
+Since = Annotated[
+    str | None, typer.Option("--since", help="From then on: ISO time, 2h, 7d, today, yesterday.")
+]
 Until = Annotated[str | None, typer.Option("--until", help="Before then; same words.")]
 Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The newest N rows.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One array of objects, every column and row.")]
@@ -64,7 +66,12 @@ POSITIONS = View(
         "account", "market", "symbol", "position_side", "quantity", "entry_price", "unrealized_pnl",
         "margin_type", "leverage", "updated_at",
     ),
-    heads={"position_side": "side", "entry_price": "entry", "unrealized_pnl": "pnl", "updated_at": "updated (UTC)"},
+    heads={
+        "position_side": "side",
+        "entry_price": "entry",
+        "unrealized_pnl": "pnl",
+        "updated_at": "updated (UTC)",
+    },
 )  # fmt: skip
 TRANSFERS = View(
     table=tables.transfers,

@@ -36,7 +36,7 @@ def check() -> None:
         typer.echo(f"schema {schema.current}, up to date: {settings.database_shown}")
         return
     typer.echo(
-        f"schema {schema.current or 'none'}, this version needs {schema.head}: accountd db upgrade brings it up"
+        f"schema {schema.current or 'none'}, this version needs {schema.head}: `accountd db upgrade` does it"
     )
     raise typer.Exit(1)
 

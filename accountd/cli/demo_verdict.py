@@ -60,9 +60,7 @@ class Verdict:
         return not self.faults and all(line.exact for line in self.lines)
 
 
-def compare(
-    truth: Ledger, held: Ledger, rung: Rung, *, open_gaps: int = 0, closed_gaps: int = 0
-) -> Verdict:
+def compare(truth: Ledger, held: Ledger, rung: Rung, *, open_gaps: int = 0, closed_gaps: int = 0) -> Verdict:
     """Compare every fill, order, balance, position and transfer, and the alerts with the fills they owe."""
     faults = []
     if not truth.fills:
@@ -92,7 +90,9 @@ def _line(what: str, there: Sequence[tuple[Key, Facts]], here: Sequence[tuple[Ke
     twice = sum(count - 1 for count in Counter(key for key, _ in here).values())
     missing = [key for key in wanted if key not in found]
     surplus = [key for key in found if key not in wanted]
-    differing = {key: text for key in wanted if key in found and (text := _difference(wanted[key], found[key]))}
+    differing = {
+        key: text for key in wanted if key in found and (text := _difference(wanted[key], found[key]))
+    }
     examples = (
         *(f"missing {key}" for key in missing[:3]),
         *(f"not at the exchange {key}" for key in surplus[:3]),
@@ -107,7 +107,9 @@ def _line(what: str, there: Sequence[tuple[Key, Facts]], here: Sequence[tuple[Ke
 def _difference(there: Facts, here: Facts) -> str:
     """Return which facts differ; a fact that the exchange does not state cannot."""
     return ", ".join(
-        f"{name} {there[name]} there, {here.get(name)} here" for name in there if there[name] != here.get(name)
+        f"{name} {there[name]} there, {here.get(name)} here"
+        for name in there
+        if there[name] != here.get(name)
     )
 
 

@@ -78,7 +78,11 @@ class LiveView:
         return Group(*parts)
 
     def _head(self) -> RenderableType:
-        return Rule(Text.assemble(("accountd demo", "bold"), ("  no keys, no network", "dim")), align="left", style="dim")
+        return Rule(
+            Text.assemble(("accountd demo", "bold"), ("  no keys, no network", "dim")),
+            align="left",
+            style="dim",
+        )
 
     def _fills(self) -> Table:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim", expand=False)
@@ -90,7 +94,7 @@ class LiveView:
         for fill in self.fills:
             table.add_row(
                 fill.symbol, Text(fill.side, "green" if fill.side == "BUY" else "red"), str(fill.quantity),
-                str(fill.price), "" if fill.late else _ms(fill.commit_ms), "" if fill.late else _ms(fill.hook_ms),
+                str(fill.price), *(("", "") if fill.late else (_ms(fill.commit_ms), _ms(fill.hook_ms))),
                 Text("found by REST", "yellow") if fill.late else "",
             )  # fmt: skip
         return table
@@ -137,7 +141,9 @@ class PlainView:
         """Write what the event has to say."""
         match event:
             case Opened():
-                self._line(f"accountd demo: no keys, no network; exchange {event.exchange}, seed {event.seed}")
+                self._line(
+                    f"accountd demo: no keys, no network; exchange {event.exchange}, seed {event.seed}"
+                )
             case Said():
                 self._line(f"{event.at:6.1f} s  {event.text}")
             case FillCame():
@@ -152,7 +158,9 @@ class PlainView:
         self.fills_told += 1
         if self.fills_told <= FILLS_SHOWN:
             how = "found by REST" if fill.late else f"commit {_ms(fill.commit_ms)}  hook {_ms(fill.hook_ms)}"
-            self._line(f"{fill.at:6.1f} s  fill {fill.symbol} {fill.side} {fill.quantity} at {fill.price}  {how}")
+            self._line(
+                f"{fill.at:6.1f} s  fill {fill.symbol} {fill.side} {fill.quantity} at {fill.price}  {how}"
+            )
 
     def _pulse(self, pulse: Pulse) -> None:
         if pulse.at >= self.next_pulse:
@@ -183,7 +191,10 @@ class PlainView:
 
 def problems(verdict: Verdict) -> list[str]:
     """Return what is wrong, with examples."""
-    return [*verdict.faults, *(f"{line.what}: {example}" for line in verdict.lines for example in line.examples)]
+    return [
+        *verdict.faults,
+        *(f"{line.what}: {example}" for line in verdict.lines for example in line.examples),
+    ]
 
 
 def sentence(end: Finished) -> str:
@@ -230,7 +241,10 @@ def _latency_table(end: Finished) -> Table:
     table.add_column("latency", min_width=10)
     for name in ("p50", "p99"):
         table.add_column(name, justify="right", min_width=9)
-    for name, latency in (("fill → durable commit", end.pulse.commit), ("fill → signed webhook", end.pulse.hook)):
+    for name, latency in (
+        ("fill → durable commit", end.pulse.commit),
+        ("fill → signed webhook", end.pulse.hook),
+    ):
         table.add_row(name, _ms(latency.p50), _ms(latency.p99))
     return table
 

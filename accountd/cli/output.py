@@ -17,7 +17,14 @@ from accountd.errors import SettingsError
 
 Row = Mapping[str, Any]
 RIGHT = (Decimal, int, float)
-TONES = {"BUY": "green", "SELL": "red", "LIVE": "green", "FILLED": "green", "REJECTED": "red", "CLOSED": "red"}
+TONES = {
+    "BUY": "green",
+    "SELL": "red",
+    "LIVE": "green",
+    "FILLED": "green",
+    "REJECTED": "red",
+    "CLOSED": "red",
+}
 
 
 def form(as_json: bool, as_csv: bool) -> str:
@@ -76,7 +83,9 @@ def write_table(
     if sys.stdout.isatty():
         _rich_table(columns, shown, heads)
     else:
-        for line in plain_lines([heads.get(name, name) for name in columns], [[r[c] for c in columns] for r in shown]):
+        for line in plain_lines(
+            [heads.get(name, name) for name in columns], [[r[c] for c in columns] for r in shown]
+        ):
             sys.stdout.write(line + "\n")
     if note:
         sys.stdout.flush()

@@ -14,7 +14,8 @@ class Bars:
         console = console or Console(stderr=True)
         self.progress = Progress(
             TextColumn("{task.fields[account]}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[what]}"), console=console, transient=True, disable=not console.is_terminal,
+            TextColumn("[dim]{task.fields[what]}"),
+            console=console, transient=True, disable=not console.is_terminal,
         )  # fmt: skip
         self.tasks: dict[str, TaskID] = {}
 

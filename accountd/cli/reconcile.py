@@ -13,7 +13,8 @@ from accountd.runtime import daemon, logs
 
 Account = Annotated[str | None, typer.Option("--account", "-a", help="Only this account.")]
 Since = Annotated[
-    str | None, typer.Option("--since", help="From then on: ISO time, 2h, 7d, today. Default: where sweeps stopped.")
+    str | None,
+    typer.Option("--since", help="From then on: ISO time, 2h, 7d, today. Default: where sweeps stopped."),
 ]
 
 

@@ -45,12 +45,15 @@ async def follow(settings: Settings, listener: socket.socket | None) -> int:
     stop = asyncio.Event()
     health = Health()
     measured = metrics.Metrics()
-    log.info("starting", version=__version__, database=settings.database_shown, accounts=sorted(settings.accounts))
+    log.info(
+        "starting", version=__version__, database=settings.database_shown, accounts=sorted(settings.accounts)
+    )
     with signals(stop), Bars() as bars:
         async with contextlib.AsyncExitStack() as stack:
             if listener is not None:
                 application = web.build(
-                    health, measured.registry, before_scrape=measured.observe, database_url=settings.database_url,
+                    health, measured.registry, before_scrape=measured.observe,
+                    database_url=settings.database_url,
                     token=settings.web.token.get_secret_value() if settings.web.token else None,
                 )  # fmt: skip
                 host, port = await stack.enter_async_context(server.serving(application, listener))

@@ -47,7 +47,7 @@ def mask(text: str) -> str:
 
 
 class MaskingFormatter(structlog.stdlib.ProcessorFormatter):
-    """Render a line, then mask it: whatever a message, an exception or a library put in, it comes out here."""
+    """Render a line, then mask it, so that it does not matter which way a secret came in."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""

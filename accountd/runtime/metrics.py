@@ -51,7 +51,9 @@ class Metrics:
         """Declare how the record is written."""
         self.commit_seconds = self._histogram("commit_seconds", "One commit of the writer", BUCKETS)
         self.lag_seconds = self._histogram("receive_to_commit_seconds", "From arrival to durable", BUCKETS)
-        self.batch_size = self._histogram("batch_tellings", "Tellings in one commit", (1, 3, 10, 30, 100, 300, 1000))
+        self.batch_size = self._histogram(
+            "batch_tellings", "Tellings in one commit", (1, 3, 10, 30, 100, 300, 1000)
+        )
         self.ring_depth = self._gauge("ring_depth", "Frames that wait for the writer")
         self.writer_healthy = self._gauge("writer_healthy", "1 while the writer writes")
 

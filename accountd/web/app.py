@@ -69,7 +69,12 @@ def build(
                 record = error.message
         return Response(page.render(health, record), media_type="text/html")
 
-    routes: list[tuple[str, Endpoint]] = [("/healthz", healthz), ("/readyz", readyz), ("/metrics", metrics), ("/", index)]
+    routes: list[tuple[str, Endpoint]] = [
+        ("/healthz", healthz),
+        ("/readyz", readyz),
+        ("/metrics", metrics),
+        ("/", index),
+    ]
     guards = [Middleware(SafeHeaders)]
     if token:
         guards.append(Middleware(BearerToken, token=token))
@@ -86,7 +91,9 @@ class SafeHeaders:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
         style = page.style_hash()
-        self.headers = [(name.encode(), value.format(style=style).encode()) for name, value in HEADERS.items()]
+        self.headers = [
+            (name.encode(), value.format(style=style).encode()) for name, value in HEADERS.items()
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""

@@ -90,7 +90,9 @@ def _accounts(health: Health, now: datetime) -> str:
         key = "" if account.key_age is None else f"{account.key_age:.0f} s"
         rows.append(
             f'<tr><td>{escape(name)}</td><td class="{tone}">{escape(str(account.state))}</td>'
-            + _cells(_time(account.since), _ago(account.last_event_at, now), f"{account.blind_seconds:.0f} s", key)
+            + _cells(
+                _time(account.since), _ago(account.last_event_at, now), f"{account.blind_seconds:.0f} s", key
+            )
             + f"<td>{escape(account.detail)}</td></tr>"
         )
     return _table(("account", "state", "since", "last event", "blind", "key renewed", ""), rows)
@@ -103,7 +105,10 @@ def _record(record: Record) -> Iterable[str]:
     yield "<h2>Open gaps</h2>"
     yield _rows(
         ("account", "dataset", "symbol", "from", "reason"),
-        [(name(r), r["dataset"], r["symbol"] or "all", _time(r["from_time"]), r["reason"]) for r in record.gaps],
+        [
+            (name(r), r["dataset"], r["symbol"] or "all", _time(r["from_time"]), r["reason"])
+            for r in record.gaps
+        ],
     )
     yield "<h2>Open findings</h2>"
     yield _rows(

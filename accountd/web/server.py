@@ -43,7 +43,7 @@ def bind(host: str, port: int) -> socket.socket:
 
 def _refused(host: str, port: int, refusal: OSError) -> str:
     reason = (refusal.strerror or str(refusal)).lower()
-    return f"ACCOUNTD_WEB__LISTEN: '{host}:{port}' is not usable: {reason}; choose another, or empty to turn it off"
+    return f"ACCOUNTD_WEB__LISTEN: '{host}:{port}' is not usable: {reason}; another, or empty for no web"
 
 
 @contextlib.asynccontextmanager

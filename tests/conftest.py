@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import Postgres
+from tests.settings import Settings
 
 
 @pytest.fixture(scope="session")
@@ -36,3 +37,9 @@ def sqlite_url(tmp_path: Path) -> str:
 def database_url(request: pytest.FixtureRequest) -> str:
     """The address of a fresh database, once of each kind."""
     return str(request.getfixturevalue({"sqlite": "sqlite_url", "postgres": "pg_url"}[request.param]))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings written in an empty folder."""
+    return Settings(tmp_path)

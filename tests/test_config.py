@@ -1,44 +1,12 @@
 """Settings come from three places, and a bad one is explained in one line that gives no secret away."""
 
-from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from accountd import config
-from accountd.errors import SettingsError
+from tests.settings import MAIN, NO_SECRET
 
-MAIN = {
-    "ACCOUNTS__MAIN__VENUE": "binance-usdm",
-    "ACCOUNTS__MAIN__API_KEY": "the-api-key",
-    "ACCOUNTS__MAIN__API_SECRET": "the-api-secret",
-}
-NO_SECRET = {name: value for name, value in MAIN.items() if not name.endswith("SECRET")}
 SIGNING = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-
-@dataclass
-class Settings:
-    """The folder that settings are read in."""
-
-    folder: object
-
-    def load(self, written=None, *, account=MAIN, **options):
-        environ = {f"ACCOUNTD_{name}": value for name, value in (account | (written or {})).items()}
-        return config.load(environ, cwd=self.folder, **options)
-
-    def refused(self, written=None, **options):
-        with pytest.raises(SettingsError) as refusal:
-            self.load(written, **options)
-        return list(refusal.value.lines)
-
-
-@pytest.fixture
-def settings(tmp_path):
-    """Read settings in an empty folder."""
-    return Settings(tmp_path)
 
 
 def test_one_account_is_enough(settings):
@@ -270,62 +238,6 @@ def test_repr_hides_secrets(settings):
 def test_postgres_is_spelt_out(settings):
     """The short scheme that hosters print is accepted."""
     assert settings.load({"DATABASE_URL": "postgres://u@h/d"}).database_url == "postgresql://u@h/d"
-
-
-def pem(key, passphrase=None):
-    lock = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
-    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, lock)
-
-
-@pytest.mark.parametrize(
-    "key",
-    [ed25519.Ed25519PrivateKey.generate(), rsa.generate_private_key(public_exponent=65537, key_size=2048)],
-)
-def test_private_key_file_is_taken(settings, tmp_path, key):
-    """An Ed25519 or RSA key in a file is accepted, encrypted or not, by relative path too."""
-    (tmp_path / "key.pem").write_bytes(pem(key))
-    file = {"ACCOUNTS__MAIN__PRIVATE_KEY_FILE": "key.pem"}
-    account = settings.load(file, account=NO_SECRET).accounts["main"]
-    assert account.private_key_file == tmp_path / "key.pem"
-    (tmp_path / "key.pem").write_bytes(pem(key, b"open sesame"))
-    word = {"ACCOUNTS__MAIN__PRIVATE_KEY_PASSPHRASE": "open sesame"}
-    account = settings.load(file | word, account=NO_SECRET).accounts["main"]
-    loaded = config.load_private_key(account.private_key_file, account.private_key_passphrase)
-    assert loaded.public_key() == key.public_key()
-
-
-@pytest.mark.parametrize(
-    ("content", "word", "told"),
-    [
-        (None, None, "No such file"),
-        (b"no key", None, "a readable PEM file"),
-        (pem(ec.generate_private_key(ec.SECP256R1())), None, "Ed25519 or RSA"),
-        (pem(ed25519.Ed25519PrivateKey.generate(), b"right"), None, "set PRIVATE_KEY_PASSPHRASE"),
-        (pem(ed25519.Ed25519PrivateKey.generate(), b"right"), "hush", "passphrase is wrong"),
-        (pem(ed25519.Ed25519PrivateKey.generate()), "hush", "it is not encrypted"),
-    ],
-)
-def test_unusable_key_file_is_refused(settings, tmp_path, content, word, told):
-    """A key file that cannot sign is refused before anything connects."""
-    if content:
-        (tmp_path / "key.pem").write_bytes(content)
-    written = {"ACCOUNTS__MAIN__PRIVATE_KEY_FILE": "key.pem"}
-    if word:
-        written["ACCOUNTS__MAIN__PRIVATE_KEY_PASSPHRASE"] = word
-    (line,) = settings.refused(written, account=NO_SECRET)
-    assert line.startswith("ACCOUNTD_ACCOUNTS__MAIN__PRIVATE_KEY_FILE: ")
-    assert told in line
-    assert "hush" not in line
-
-
-def test_there_is_exactly_one_key(settings, tmp_path):
-    """A secret and a key file together, or neither, are refused."""
-    (tmp_path / "key.pem").write_bytes(pem(ed25519.Ed25519PrivateKey.generate()))
-    (line,) = settings.refused({"ACCOUNTS__MAIN__PRIVATE_KEY_FILE": "key.pem"})
-    assert "not both" in line
-    assert settings.refused(account=NO_SECRET) == [
-        "ACCOUNTD_ACCOUNTS__MAIN__API_SECRET: required (or PRIVATE_KEY_FILE for an Ed25519 or RSA key)"
-    ]
 
 
 @pytest.mark.parametrize(

@@ -61,12 +61,11 @@ class _Pool:
         while self.spent and self.spent[0][0] <= now - WINDOW:
             self.used -= self.spent.popleft()[1]
 
-    def delay(self, now: float, weight: int, room: float) -> float:
-        """Return seconds until ``weight`` fits into ``room``; 0 = now."""
+    def delay(self, now: float, weight: int, room: float, crowded: float) -> float:
+        """Return seconds until ``weight`` fits into ``room``, and everybody's below ``crowded``; 0 = now."""
         if now < self.paused_until:
             return self.paused_until - now
-        crowded = self.told_used + weight > self.limit * CROWDED
-        if self.limit and crowded and self.told_used and now < self.told_until:
+        if self.limit and now < self.told_until and self.told_used + weight > crowded:
             return self.told_until - now
         self.expire(now)
         used = self.used
@@ -121,7 +120,8 @@ class Budget:
                     await waiter.first.wait()
                     continue
                 now = self._clock.monotonic()
-                wait = state.delay(now, weight, state.limit * self._share * REACH[priority])
+                crowded = state.limit * (1.0 if priority is Priority.KEEPALIVE else CROWDED)
+                wait = state.delay(now, weight, state.limit * self._share * REACH[priority], crowded)
                 if wait <= 0:
                     state.spent.append((now, weight))
                     state.used += weight

@@ -52,7 +52,7 @@ class VenueClock:
         return self._anchor is not None
 
     def set(self, venue_now: datetime) -> timedelta:
-        """Take ``venue_now`` for the venue's time at this moment; return how far the wall clock is from it."""
+        """Take ``venue_now`` for the venue's time now; return how far it is ahead of the wall."""
         self._anchor = (venue_now, self.clock.monotonic())
         self.offset = venue_now - self.clock.now()
         return self.offset

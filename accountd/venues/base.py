@@ -44,7 +44,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     ``weight`` counts against ``pool``, which all accounts on an address share. ``keep`` is False for
     replies that may never be written down (listen keys). ``base`` names the entry of `Urls` it goes to.
-    ``once`` forbids a retry.
+    ``once`` forbids a retry. ``keyed`` sends the API key without a signature.
     """
 
     method: str
@@ -57,6 +57,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     keep: bool = True
     base: str = "rest"
     once: bool = False
+    keyed: bool = False
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):

@@ -166,11 +166,15 @@ class BinanceUsdm:
 
     def listen_key_create(self) -> Call:
         """Return the call that makes a key, or lengthens the life of the one there is."""
-        return Call(method="POST", path=LISTEN_KEY, kind="listen_key", pool=POOL, weight=1, keep=False)
+        return Call(
+            method="POST", path=LISTEN_KEY, kind="listen_key", pool=POOL, weight=1, keep=False, keyed=True
+        )
 
     def listen_key_keepalive(self) -> Call:
         """Return the call that lengthens the key's life by 60 minutes."""
-        return Call(method="PUT", path=LISTEN_KEY, kind="listen_key", pool=POOL, weight=1, keep=False)
+        return Call(
+            method="PUT", path=LISTEN_KEY, kind="listen_key", pool=POOL, weight=1, keep=False, keyed=True
+        )
 
     def parse_listen_key(self, reply: Reply) -> str | None:
         """Return the key that a reply names; None when it names none.

@@ -1,0 +1,121 @@
+"""What an HTTP reply that is no answer means: Binance's status codes, error numbers and texts as errors.
+
+Venue page followed: derivatives/usds-margined-futures/general-info and error-code.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import msgspec
+
+from accountd.errors import (
+    BadRequest,
+    Banned,
+    ClockSkew,
+    KeyRefused,
+    ListenKeyGone,
+    RateLimited,
+    VenueError,
+    VenueGone,
+    VenueUnavailable,
+)
+from accountd.venues.base import Call, from_ms
+
+LONGEST_BAN = 3 * 86400.0  # seconds: the venue's own maximum
+BAN_WITHOUT_END = 120.0  # ... and its minimum
+LIMIT_WITHOUT_END = 60.0
+WAF_PAUSE = 30.0
+BANNED_UNTIL = re.compile(r"banned until (\d{13})")
+BY_CODE: dict[int, type[VenueError]] = {
+    -1021: ClockSkew,
+    -1022: KeyRefused,
+    -1125: ListenKeyGone,
+    -2008: KeyRefused,
+    -2014: KeyRefused,
+    -2015: KeyRefused,
+    -1000: VenueUnavailable,
+    -1001: VenueUnavailable,
+    -1006: VenueUnavailable,
+    -1007: VenueUnavailable,
+    -1008: VenueUnavailable,
+    -1016: VenueUnavailable,
+}
+
+
+class _Refusal(msgspec.Struct):
+    code: int | None = None
+    msg: str = ""
+
+
+def refusal_of(
+    call: Call,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    venue_now: datetime,
+    secrets: Iterable[str] = (),
+) -> VenueError | None:
+    """Return the error that a reply is, or None when it is an answer in JSON."""
+    place = f"{call.method} {call.path}: {status}"
+    if 200 <= status < 300 and not body.startswith(b'{"code":-'):
+        try:
+            msgspec.json.decode(body, type=msgspec.Raw)
+        except msgspec.DecodeError:
+            return VenueUnavailable(f"{place}, but the body is no JSON", status=status)
+        return None
+    code, message = _read(body)
+    for secret in secrets:
+        message = message.replace(secret, "...")
+    text = f"{place}{'' if code is None else f' {code}'} {message[:200]}".rstrip()
+    if status in (418, 429) or code == -1003:
+        return _limited(text, status, code, message, headers, venue_now)
+    return _kind(status, code, body)(
+        text, status=status, code=code, retry_after=_retry_after(status, headers)
+    )
+
+
+def _read(body: bytes) -> tuple[int | None, str]:
+    try:
+        told = msgspec.json.decode(body, type=_Refusal)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None, ""  # HTML: nothing in it is for us
+    return told.code, told.msg
+
+
+def _limited(
+    text: str, status: int, code: int | None, message: str, headers: Mapping[str, str], venue_now: datetime
+) -> RateLimited:
+    """Tell a request for fewer requests from a ban, and how long either lasts."""
+    seconds = _retry_after(status, headers)
+    until = BANNED_UNTIL.search(message)
+    if until is not None:
+        seconds = max(seconds or 0.0, (from_ms(int(until[1])) - venue_now).total_seconds())
+    banned = status == 418 or until is not None
+    if seconds is None or seconds <= 0:
+        seconds = BAN_WITHOUT_END if banned else LIMIT_WITHOUT_END
+    kind = Banned if banned else RateLimited
+    return kind(text, status=status, code=code, retry_after=min(seconds, LONGEST_BAN))
+
+
+def _kind(status: int, code: int | None, body: bytes) -> type[VenueError]:
+    """Choose the error by the venue's number where there is one, else by the status."""
+    if code in BY_CODE:
+        return BY_CODE[code]
+    if status == 401:
+        return KeyRefused
+    if status == 410:
+        return VenueGone
+    # {"239999": ...} is how maintenance was told once, under any status.
+    if not 400 <= status < 500 or status in (403, 408) or b'"239999"' in body:
+        return VenueUnavailable
+    return BadRequest
+
+
+def _retry_after(status: int, headers: Mapping[str, str]) -> float | None:
+    told = headers.get("retry-after", "").strip()
+    if told.isascii() and told.isdecimal():
+        return min(float(told), LONGEST_BAN)
+    return WAF_PAUSE if status == 403 else None

@@ -1,0 +1,238 @@
+"""The only way anything is asked of a venue: signed, bounded, budgeted and on the allow-list.
+
+Venue page followed: derivatives/usds-margined-futures/general-info (signing, limits, error bodies).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import TypeVar
+from urllib.parse import quote, urlencode
+
+import httpx
+
+from accountd import __version__
+from accountd.config import Account
+from accountd.errors import BadRequest, ClockSkew, RateLimited, VenueError, VenueUnavailable
+from accountd.runtime.budget import Budget, Priority
+from accountd.runtime.clock import Clock, VenueClock
+from accountd.runtime.refusal import refusal_of
+from accountd.runtime.signing import signer_of
+from accountd.venues.base import Call, ExchangeInfo, Flow, Page, Reply, Venue, to_ms
+
+T = TypeVar("T")
+Record = Callable[[Page], Awaitable[None]]
+
+BODY_LIMIT = 32 * 1024 * 1024
+ATTEMPTS = 4
+BACKOFF = 0.25  # seconds, doubled each time, fully jittered
+BACKOFF_CAP = 5.0
+PATIENCE = 120.0  # a pause longer than this is the caller's to wait out
+RECV_WINDOW = "10000"  # ms
+
+# These libraries log whole addresses, and a signed address is a secret.
+for _name in ("httpx", "httpcore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
+
+
+class RestClient:
+    """REST for one account. Errors that leave it are `VenueError`s, and none shows a key or a signature."""
+
+    def __init__(
+        self,
+        account: Account,
+        venue: Venue,
+        budget: Budget,
+        clock: Clock,
+        *,
+        timeout: timedelta = timedelta(seconds=10),
+        transport: httpx.AsyncBaseTransport | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.urls = venue.urls(account.environment, account.rest_url, account.stream_url)
+        self.clock = VenueClock(clock)
+        self._venue = venue
+        self._budget = budget
+        self._ticks = clock
+        self._timeout = timeout.total_seconds()
+        self._rng = rng or random.Random()
+        self._key = account.api_key.get_secret_value()
+        self._signer = signer_of(account)
+        self._scope = account.rest_url or account.environment
+        for pool, limit in venue.limits.items():
+            budget.set_limit(self.pool(pool), limit)
+        self._http = httpx.AsyncClient(
+            transport=transport,
+            timeout=self._timeout,
+            headers={"user-agent": f"accountd/{__version__}"},
+            limits=httpx.Limits(max_connections=8, max_keepalive_connections=4),
+        )
+
+    def __repr__(self) -> str:
+        return f"RestClient({self._venue.name} at {self.urls.rest})"
+
+    async def __aenter__(self) -> RestClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    def pool(self, name: str) -> str:
+        """Return the budget's name of a venue's pool: other environments count by themselves."""
+        return f"{name}@{self._scope}"
+
+    def take_limits(self, info: ExchangeInfo) -> None:
+        """Hold the budget to the limits that the venue declares."""
+        for pool, limit in info.limits.items():
+            self._budget.set_limit(self.pool(pool), limit)
+
+    async def run(self, flow: Flow[T], priority: Priority, record: Record | None = None) -> T:
+        """Drive a flow: send its calls, record its pages, throw refusals into it, return its result.
+
+        Raises:
+            VenueError: a refusal that the flow does not know better than.
+        """
+        try:
+            step = next(flow)
+            while True:
+                if isinstance(step, Page):
+                    if record is not None:
+                        await record(step)
+                    step = flow.send(None)
+                    continue
+                try:
+                    reply = await self.send(step, priority)
+                except VenueError as refusal:
+                    step = flow.throw(refusal)
+                else:
+                    step = flow.send(reply)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        finally:
+            flow.close()
+
+    async def send(self, call: Call, priority: Priority) -> Reply:
+        """Send a call, again where that can help, and return the reply.
+
+        A short pause asked for by the venue is waited out; a wrong clock is measured and mended once.
+
+        Raises:
+            BadRequest: the call is not on the venue's allow-list (nothing was sent), or not acceptable.
+            VenueError: as classified; ``retry_after`` seconds where the venue says so.
+        """
+        if call.signed and not self.clock.measured:
+            await self.measure_offset(priority)
+        skewed = False
+        tries = 0
+        while True:
+            try:
+                return (await self._attempt(call, priority))[0]
+            except ClockSkew:
+                if skewed:
+                    raise
+                skewed = True
+                await self.measure_offset(priority)
+            except (RateLimited, VenueUnavailable) as refusal:
+                tries += 1
+                if call.once or tries >= ATTEMPTS or (refusal.retry_after or 0) > PATIENCE:
+                    raise
+                await self._back_off(refusal, tries)
+
+    async def measure_offset(self, priority: Priority = Priority.SEAM) -> timedelta:
+        """Measure the venue's clock, half the round trip allowed for; return how far ahead of the wall it is.
+
+        Raises:
+            VenueError: the venue does not tell its time.
+        """
+        tries = 0
+        while True:
+            flow = self._venue.server_time()
+            call = next(flow)
+            if not isinstance(call, Call):
+                raise TypeError("the first step of server_time is a call")
+            try:
+                reply, seconds = await self._attempt(call, priority)
+                flow.send(reply)
+            except StopIteration as done:
+                return self.clock.set(done.value + timedelta(seconds=seconds / 2))
+            except (RateLimited, VenueUnavailable) as refusal:
+                tries += 1
+                if tries >= ATTEMPTS or (refusal.retry_after or 0) > PATIENCE:
+                    raise
+                await self._back_off(refusal, tries)
+            finally:
+                flow.close()
+
+    async def _back_off(self, refusal: VenueError, tries: int) -> None:
+        """Wait before another attempt; a paused pool is waited for by the budget."""
+        if not isinstance(refusal, RateLimited):
+            longest = min(BACKOFF_CAP, BACKOFF * 2**tries)
+            await self._ticks.sleep(max(refusal.retry_after or 0.0, self._rng.uniform(0.0, longest)))
+
+    async def _attempt(self, call: Call, priority: Priority) -> tuple[Reply, float]:
+        """Send once; return the reply and how long it took in seconds."""
+        if (call.method, call.path) not in self._venue.allowed:
+            raise BadRequest(f"{call.method} {call.path}: not on the list of what may be asked")
+        pool = self.pool(call.pool)
+        await self._budget.acquire(pool, call.weight, priority)
+        fetched_at = self.clock.now()
+        started = self._ticks.monotonic()
+        request = self._request(call)
+        try:
+            async with asyncio.timeout(self._timeout):
+                status, headers, body = await self._exchange(request, call)
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError) as failure:
+            # The failure's own words may hold the address, and that the signature.
+            raise VenueUnavailable(f"{call.method} {call.path}: {type(failure).__name__}") from None
+        seconds = self._ticks.monotonic() - started
+        self._observe(pool, headers)
+        refusal = refusal_of(call, status, headers, body, self.clock.now(), secrets=(self._key,))
+        if isinstance(refusal, RateLimited):
+            self._budget.pause(pool, refusal.retry_after or 0.0)
+        if refusal is not None:
+            raise refusal
+        return Reply(body=body, fetched_at=fetched_at, status=status), seconds
+
+    def _request(self, call: Call) -> httpx.Request:
+        """Build the request: percent-encode, sign what is encoded, and put the signature last."""
+        params = call.params
+        if call.signed:
+            params = (*params, ("recvWindow", RECV_WINDOW), ("timestamp", str(to_ms(self.clock.now()))))
+        query = urlencode(params, quote_via=quote, safe="")
+        if call.signed:
+            signature = quote(self._signer.sign(query.encode()), safe="")
+            query = f"{query}&signature={signature}"
+        base: str = getattr(self.urls, call.base)
+        headers = {"X-MBX-APIKEY": self._key} if call.signed or call.keyed else {}
+        return self._http.build_request(
+            call.method, f"{base}{call.path}?{query}".rstrip("?"), headers=headers
+        )
+
+    async def _exchange(self, request: httpx.Request, call: Call) -> tuple[int, Mapping[str, str], bytes]:
+        """Send and read the body, which may not grow without bound."""
+        response = await self._http.send(request, stream=True)
+        try:
+            body = bytearray()
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > BODY_LIMIT:
+                    raise VenueUnavailable(
+                        f"{call.method} {call.path}: a reply of more than {BODY_LIMIT} bytes"
+                    )
+            return response.status_code, response.headers, bytes(body)
+        finally:
+            await response.aclose()
+
+    def _observe(self, pool: str, headers: Mapping[str, str]) -> None:
+        used = headers.get(self._venue.used_weight_header, "")
+        if used.isascii() and used.isdecimal():
+            self._budget.observe(pool, int(used), self.clock.now())

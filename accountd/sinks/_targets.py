@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 
 import httpx
@@ -16,8 +17,8 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 REMEMBER = 60.0  # seconds; names are looked up again after that, or after a failed connection
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# Answers with credentials of the machine although its address is a public one (Azure).
-_METADATA = frozenset({ipaddress.ip_address("168.63.129.16")})
+# Metadata services of clouds that not every Python counts as private (Azure, Oracle).
+_METADATA = (ipaddress.ip_network("168.63.129.16/32"), ipaddress.ip_network("192.0.0.0/24"))
 
 
 def is_public(text: str) -> bool:
@@ -27,7 +28,8 @@ def is_public(text: str) -> bool:
 
 
 def _is_public(address: Address) -> bool:
-    return address.is_global and not address.is_multicast and address not in _METADATA
+    metadata = any(address in network for network in _METADATA)
+    return address.is_global and not address.is_multicast and not metadata
 
 
 def _wrapped(address: Address) -> list[Address]:
@@ -52,11 +54,19 @@ class PinnedTransport(httpx.AsyncHTTPTransport):
     """Resolves the host, refuses it when any of its addresses is not public, connects to what it checked.
 
     Looking up and connecting by name in two steps would let the name change in between. ``Host`` and the
-    name in the TLS handshake stay those of the URL.
+    name in the TLS handshake stay those of the URL. One transport serves one target: connections are kept
+    by address.
     """
 
-    def __init__(self, *, allow_private: bool, connect_timeout: float, resolve: Resolve = resolve) -> None:
-        super().__init__(trust_env=True, retries=0)
+    def __init__(
+        self,
+        *,
+        allow_private: bool,
+        connect_timeout: float,
+        resolve: Resolve = resolve,
+        verify: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(verify=verify or True, trust_env=True, retries=0)
         self._allow_private = allow_private
         self._connect_timeout = connect_timeout
         self._resolve = resolve

@@ -1,0 +1,215 @@
+"""Webhooks, against receivers that behave as badly as receivers do."""
+
+import asyncio
+import base64
+import logging
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from standardwebhooks import Webhook
+
+from accountd import sinks
+from accountd.config import Hook
+from accountd.errors import SinkError
+from accountd.sinks.base import Message
+from accountd.sinks.webhook import WebhookSink, read_retry_after
+from tests.sinks.receivers import endless, hang, receiver, reset, stalled, status
+
+SECRET = "whsec_" + base64.b64encode(b"a secret of some length").decode()
+OLDER = "whsec_" + base64.b64encode(b"the one that it replaces").decode()
+BODY = '{"type":"fill","timestamp":"2026-11-01T12:00:00.000Z","data":{"symbol":"ⓢ"}}'.encode()
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+def message(**changes):
+    settings = {"id": "msg_1", "type": "fill", "body": BODY, "attempted_at": datetime.now(UTC)}
+    return Message(**{**settings, **changes})
+
+
+@asynccontextmanager
+async def hook(url, **changes):
+    settings = {"type": "webhook", "url": url, "secret": SECRET, "allow_private": True, "timeout": "5s"}
+    sink = sinks.make(Hook(**{**settings, **changes}))
+    try:
+        yield sink
+    finally:
+        await sink.close()
+
+
+async def refusal(*answers, sent=None, **changes):
+    """Send to a receiver that does not take it; return the error and the receiver."""
+    async with receiver(*answers) as there, hook(there.url, **changes) as sink:
+        with pytest.raises(SinkError) as caught:
+            await sink.send(sent or message())
+        return caught.value, there
+
+
+async def test_the_reference_library_verifies_what_is_sent():
+    """Id, time of the attempt and signature are what receivers check; the body is verbatim."""
+    async with receiver(status(200)) as there, hook(there.url) as sink:
+        await sink.send(message())
+    (request,) = there.seen
+    assert request.body == BODY
+    assert (request.path, request.headers["webhook-id"]) == ("/hook", "msg_1")
+    assert request.headers["content-type"] == "application/json"
+    assert Webhook(SECRET).verify(request.body, request.headers)["type"] == "fill"
+
+
+async def test_while_rotating_either_secret_verifies():
+    """Two secrets make two signatures, so that a receiver may know either."""
+    async with receiver(status(200)) as there, hook(there.url, secret=f"{SECRET} {OLDER}") as sink:
+        await sink.send(message())
+    for secret in (SECRET, OLDER):
+        Webhook(secret).verify(there.seen[0].body, there.seen[0].headers)
+    assert len(there.seen[0].headers["webhook-signature"].split(" ")) == 2
+
+
+async def test_without_a_secret_nothing_is_signed():
+    """A receiver cannot mistake an unsigned message for a signed one."""
+    async with receiver(status(200)) as there, hook(there.url, secret=()) as sink:
+        await sink.send(message())
+    assert "webhook-signature" not in there.seen[0].headers
+
+
+@pytest.mark.parametrize("code", [200, 201, 202, 204, 299])
+async def test_any_2xx_is_delivered(code):
+    """Receivers may answer with whichever success they like."""
+    async with receiver(status(code)) as there, hook(there.url) as sink:
+        await sink.send(message())
+    assert len(there.seen) == 1
+
+
+async def test_the_connection_is_kept():
+    """Messages that follow each other share a connection."""
+    async with receiver(status(200, body=b"ok")) as there, hook(there.url) as sink:
+        for _ in range(3):
+            await sink.send(message())
+    assert (len(there.seen), there.connections) == (3, 1)
+
+
+@pytest.mark.parametrize("code", [400, 401, 404, 429, 500, 503])
+async def test_other_answers_are_tried_again(code):
+    """A receiver that is being repaired must not lose what came meanwhile."""
+    error, _ = await refusal(status(code))
+    assert (error.status, error.permanent, error.retry_after) == (code, False, None)
+
+
+async def test_gone_is_for_ever():
+    """410 says that no attempt will ever be taken."""
+    error, _ = await refusal(status(410))
+    assert (error.status, error.permanent) == (410, True)
+
+
+async def test_redirects_are_not_followed():
+    """A redirect could lead anywhere; it is a failure, and nothing is sent twice."""
+    async with receiver(status(200)) as elsewhere:
+        error, there = await refusal(status(301, f"Location: {elsewhere.url}"))
+        assert elsewhere.seen == []
+    assert (error.status, error.permanent, len(there.seen)) == (301, False, 1)
+
+
+@pytest.mark.parametrize("code", [429, 503])
+async def test_retry_after_in_seconds_is_passed_on(code):
+    """Who asks for a pause gets it."""
+    error, _ = await refusal(status(code, "Retry-After: 120"))
+    assert error.retry_after == 120
+
+
+async def test_retry_after_as_a_date_is_counted_from_the_attempt():
+    """An HTTP date becomes seconds from the attempt."""
+    date = format_datetime(NOW + timedelta(minutes=3), usegmt=True)
+    error, _ = await refusal(status(503, f"Retry-After: {date}"), sent=message(attempted_at=NOW))
+    assert error.retry_after == 180
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [(None, None), ("soon", None), ("", None), ("-5", None), ("0", 0), (" 7 ", 7), ("9" * 5000, 10**9)],
+)
+def test_retry_after_that_makes_no_sense_says_nothing(text, seconds):
+    """Whatever stands there, reading it neither fails nor overflows."""
+    assert read_retry_after(text, NOW) == seconds
+
+
+def test_a_date_that_has_passed_asks_for_nothing():
+    """A pause is never negative."""
+    assert read_retry_after("Sun, 01 Nov 2026 11:00:00 GMT", NOW) == 0
+
+
+async def test_a_receiver_that_hangs_is_left():
+    """The time-out covers the whole attempt."""
+    error, _ = await refusal(hang, timeout="200ms")
+    assert (error.message, error.permanent, error.status) == ("no reply within 0.2 s", False, None)
+
+
+async def test_a_broken_connection_is_tried_again():
+    """A reset is a failure like any other."""
+    error, _ = await refusal(reset)
+    assert (error.permanent, error.status) == (False, None)
+
+
+async def test_nobody_there_is_tried_again():
+    """A refused connection is a failure like any other."""
+    async with receiver() as there:
+        url = there.url
+    async with hook(url) as sink:
+        with pytest.raises(SinkError, match="no reply: ConnectError"):
+            await sink.send(message())
+
+
+@pytest.mark.parametrize("answer", [endless(200), stalled(200)])
+async def test_a_success_is_a_success_whatever_follows(answer):
+    """Neither an endless body nor one that stalls takes a 2xx back or keeps the sink busy."""
+    async with asyncio.timeout(4), receiver(answer) as there, hook(there.url) as sink:
+        await sink.send(message())
+    assert len(there.seen) == 1
+
+
+async def test_an_endless_refusal_is_a_refusal():
+    """The body of an error is not read to its end either."""
+    error, _ = await refusal(endless(500))
+    assert error.status == 500
+
+
+async def test_nothing_tells_the_url(caplog):
+    """People put tokens into webhook URLs; neither errors nor logs may show them."""
+    caplog.set_level(logging.INFO)
+    async with receiver(status(500)) as there, hook(there.url + "/token-in-path?key=abc") as sink:
+        with pytest.raises(SinkError) as caught:
+            await sink.send(message())
+    assert "token-in-path" not in str(caught.value) + caplog.text
+    assert there.seen[0].path == "/hook/token-in-path?key=abc"
+
+
+async def test_proxies_of_the_environment_are_not_used(monkeypatch):
+    """A proxy would connect to an address that nobody checked."""
+    async with receiver(status(200)) as proxy, receiver(status(200)) as there:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        async with hook(there.url) as sink:
+            await sink.send(message())
+    assert (len(proxy.seen), len(there.seen)) == (0, 1)
+
+
+async def test_a_webhook_needs_a_url():
+    """Settings refuse it before; the sink does not rely on that."""
+    with pytest.raises(ValueError, match="URL"):
+        sinks.make(Hook.model_construct(type="webhook", url=None))
+
+
+async def test_a_private_target_is_refused_where_not_allowed():
+    """Without ALLOW_PRIVATE a name that leads to this machine is refused, and nothing is sent."""
+
+    async def resolve(host, port):
+        return ["127.0.0.1"]
+
+    async with receiver(status(200)) as there:
+        sink = WebhookSink("https://hooks.example.com/x", [], 1.0, resolve=resolve)
+        try:
+            with pytest.raises(SinkError, match="not public"):
+                await sink.send(message())
+        finally:
+            await sink.close()
+    assert there.connections == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -45,6 +46,11 @@ class OrderEvent(msgspec.Struct, gc=False):
     event_time: datetime
     source: str
     journal_seq: int
+
+
+def finding_name(account_id: str, kind: str, subject: str) -> str:
+    """Return the id of a finding, the same whoever opens it and however often."""
+    return hashlib.sha256("\x00".join((account_id, kind, subject)).encode()).hexdigest()[:24]
 
 
 class Finding(msgspec.Struct, kw_only=True):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
 from accountd.core import journal, merge, ringing
 from accountd.core.beliefs import Beliefs, event_key, order_key
-from accountd.core.changes import Changes, Finding, JournalRow, OrderEvent, OrderKey
+from accountd.core.changes import Changes, Finding, JournalRow, OrderEvent, OrderKey, finding_name
 from accountd.core.lifecycle import is_final
 from accountd.core.told import (
     POSITIONS,
@@ -283,8 +282,7 @@ class Fold:
 
     def finding(self, kind: str, severity: str, subject: str, detail: Mapping[str, object]) -> None:
         """Open a finding; the same kind and subject is the same finding."""
-        account = self.beliefs.account_id
-        name = hashlib.sha256("\x00".join((account, kind, subject)).encode()).hexdigest()[:24]
+        name = finding_name(self.beliefs.account_id, kind, subject)
         if name in self.changes.findings:
             return
         found = Finding(

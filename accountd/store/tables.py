@@ -9,7 +9,11 @@ from sqlalchemy import CheckConstraint, Column, Index, MetaData, Table, Text, te
 from accountd.store.types import Blob, Flag, Instant, Money, Whole
 
 metadata = MetaData()
-STRICT = {"sqlite_strict": True}
+
+
+def _table(name: str, *parts: Any) -> Table:
+    """Declare a table, STRICT on SQLite: a column takes only values of its type."""
+    return Table(name, metadata, *parts, sqlite_strict=True)
 
 
 def _key(*names: str) -> list[Column[Any]]:
@@ -29,101 +33,101 @@ def _need(type_: Any, *names: str) -> list[Column[Any]]:
     return [Column(name, type_, nullable=False) for name in names]
 
 
-accounts = Table(
-    "accounts", metadata, *_key("account_id"), *_need(Text, "name", "venue", "environment"),
-    *_need(Instant, "created_at"), **STRICT,
+accounts = _table(
+    "accounts", *_key("account_id"), *_need(Text, "name", "venue", "environment"),
+    *_need(Instant, "created_at"),
 )  # fmt: skip
-heads = Table(  # sequencer, fence and chain head of each account's journal
-    "heads", metadata, *_key("account_id"), *_need(Whole, "seq", "epoch"), *_need(Blob, "head"), **STRICT,
+heads = _table(  # sequencer, fence and chain head of each account's journal
+    "heads", *_key("account_id"), *_need(Whole, "seq", "epoch"), *_need(Blob, "head"),
 )  # fmt: skip
-journal = Table(
-    "journal", metadata, *_key("account_id"), Column("seq", Whole, primary_key=True),
+journal = _table(
+    "journal", *_key("account_id"), Column("seq", Whole, primary_key=True),
     *_need(Text, "source", "kind"), Column("event_time", Instant), *_need(Instant, "received_at"),
-    *_text("session_id"), Column("raw", Blob), *_need(Blob, "salt", "digest", "head"), **STRICT,
+    *_text("session_id"), Column("raw", Blob), *_need(Blob, "salt", "digest", "head"),
 )  # fmt: skip
-orders = Table(
-    "orders", metadata, *_key("account_id", "market", "symbol", "kind", "order_id"),
+orders = _table(
+    "orders", *_key("account_id", "market", "symbol", "kind", "order_id"),
     *_text("client_order_id", "side", "position_side", "type", "time_in_force"), *_need(Text, "status"),
     *_money("price", "stop_price", "quantity", "filled_quantity", "average_price", "filled_quote"),
     Column("reduce_only", Flag), Column("created_at", Instant), *_need(Instant, "updated_at"),
     *_need(Text, "source"), *_text("actual_order_id", "reason"), Column("missing_since", Instant),
-    Column("journal_seq", Whole, nullable=False), Column("events", Whole, nullable=False), **STRICT,
+    Column("journal_seq", Whole, nullable=False), Column("events", Whole, nullable=False),
 )  # fmt: skip
-order_events = Table(
-    "order_events", metadata, *_key("account_id", "market", "symbol", "kind", "order_id"),
+order_events = _table(
+    "order_events", *_key("account_id", "market", "symbol", "kind", "order_id"),
     Column("n", Whole, primary_key=True), *_text("execution_type"), *_need(Text, "status"),
     *_money("price", "quantity", "filled_quantity"), *_need(Instant, "event_time"), *_need(Text, "source"),
-    Column("journal_seq", Whole, nullable=False), **STRICT,
+    Column("journal_seq", Whole, nullable=False),
 )  # fmt: skip
-fills = Table(
-    "fills", metadata, *_key("account_id", "market", "symbol", "trade_id"), *_need(Text, "order_id"),
+fills = _table(
+    "fills", *_key("account_id", "market", "symbol", "trade_id"), *_need(Text, "order_id"),
     *_text("client_order_id"), *_need(Text, "side"), *_text("position_side"),
     *_need(Money, "price", "quantity", "quote_quantity"), *_money("commission"), *_text("commission_asset"),
     *_money("realized_pnl"), Column("is_maker", Flag),
     *_need(Instant, "traded_at", "received_at", "committed_at"), *_need(Text, "source"),
-    Column("journal_seq", Whole, nullable=False), **STRICT,
+    Column("journal_seq", Whole, nullable=False),
 )  # fmt: skip
-balances = Table(
-    "balances", metadata, *_key("account_id", "market", "asset"), *_money("free", "locked"),
+balances = _table(
+    "balances", *_key("account_id", "market", "asset"), *_money("free", "locked"),
     *_need(Money, "total"), *_text("reason"), *_need(Instant, "updated_at"), *_need(Text, "source"),
-    Column("journal_seq", Whole, nullable=False), Column("n", Whole, nullable=False), **STRICT,
+    Column("journal_seq", Whole, nullable=False), Column("n", Whole, nullable=False),
 )  # fmt: skip
-balance_history = Table(
-    "balance_history", metadata, *_key("account_id", "market", "asset"), Column("n", Whole, primary_key=True),
+balance_history = _table(
+    "balance_history", *_key("account_id", "market", "asset"), Column("n", Whole, primary_key=True),
     *_money("free", "locked"), *_need(Money, "total"), *_text("reason"), *_need(Instant, "updated_at"),
-    *_need(Text, "source"), Column("journal_seq", Whole, nullable=False), **STRICT,
+    *_need(Text, "source"), Column("journal_seq", Whole, nullable=False),
 )  # fmt: skip
 _POSITION = ("quantity", "entry_price", "break_even_price", "unrealized_pnl")
-positions = Table(
-    "positions", metadata, *_key("account_id", "market", "symbol", "position_side"), *_money(*_POSITION),
+positions = _table(
+    "positions", *_key("account_id", "market", "symbol", "position_side"), *_money(*_POSITION),
     *_text("margin_type"), *_money("leverage"), *_text("reason"), *_need(Instant, "updated_at"),
     *_need(Text, "source"), Column("journal_seq", Whole, nullable=False), Column("n", Whole, nullable=False),
-    **STRICT,
+   
 )  # fmt: skip
-position_history = Table(
-    "position_history", metadata, *_key("account_id", "market", "symbol", "position_side"),
+position_history = _table(
+    "position_history", *_key("account_id", "market", "symbol", "position_side"),
     Column("n", Whole, primary_key=True), *_money(*_POSITION), *_text("margin_type"), *_money("leverage"),
     *_text("reason"), *_need(Instant, "updated_at"), *_need(Text, "source"),
-    Column("journal_seq", Whole, nullable=False), **STRICT,
+    Column("journal_seq", Whole, nullable=False),
 )  # fmt: skip
-transfers = Table(
-    "transfers", metadata, *_key("account_id", "market", "kind", "transfer_id", "asset"),
+transfers = _table(
+    "transfers", *_key("account_id", "market", "kind", "transfer_id", "asset"),
     *_need(Money, "amount"), *_text("symbol"), *_need(Instant, "occurred_at"), *_need(Text, "source"),
-    *_text("trade_id", "info"), Column("journal_seq", Whole, nullable=False), **STRICT,
+    *_text("trade_id", "info"), Column("journal_seq", Whole, nullable=False),
 )  # fmt: skip
-sessions = Table(
-    "sessions", metadata, *_key("session_id"), *_need(Text, "account_id"), *_need(Instant, "opened_at"),
+sessions = _table(
+    "sessions", *_key("session_id"), *_need(Text, "account_id"), *_need(Instant, "opened_at"),
     Column("subscribed_at", Instant), Column("live_at", Instant), Column("last_seen_at", Instant),
-    Column("closed_at", Instant), *_text("close_reason"), Column("frames", Whole, nullable=False), **STRICT,
+    Column("closed_at", Instant), *_text("close_reason"), Column("frames", Whole, nullable=False),
 )  # fmt: skip
-coverage = Table(
-    "coverage", metadata, *_key("account_id", "dataset", "market", "symbol"),
-    Column("from_time", Instant, primary_key=True), *_need(Instant, "to_time", "proven_at"), **STRICT,
+coverage = _table(
+    "coverage", *_key("account_id", "dataset", "market", "symbol"),
+    Column("from_time", Instant, primary_key=True), *_need(Instant, "to_time", "proven_at"),
 )  # fmt: skip
-gaps = Table(
-    "gaps", metadata, *_key("gap_id"), *_need(Text, "account_id", "dataset", "market", "symbol"),
+gaps = _table(
+    "gaps", *_key("gap_id"), *_need(Text, "account_id", "dataset", "market", "symbol"),
     *_need(Instant, "from_time"), Column("to_time", Instant), *_need(Text, "reason"),
     *_need(Instant, "opened_at"), Column("closed_at", Instant), Column("recovered", Whole, nullable=False),
-    **STRICT,
+   
 )  # fmt: skip
-findings = Table(
-    "findings", metadata, *_key("finding_id"), *_need(Text, "account_id", "kind", "severity", "subject", "detail"),
-    *_need(Instant, "opened_at"), Column("resolved_at", Instant), **STRICT,
+findings = _table(
+    "findings", *_key("finding_id"), *_need(Text, "account_id", "kind", "severity", "subject", "detail"),
+    *_need(Instant, "opened_at"), Column("resolved_at", Instant),
 )  # fmt: skip
-outbox = Table(
-    "outbox", metadata, *_key("message_id"), *_need(Text, "account_id", "hook", "type", "body"),
+outbox = _table(
+    "outbox", *_key("message_id"), *_need(Text, "account_id", "hook", "type", "body"),
     Column("status", Text, CheckConstraint("status IN ('pending','delivered','suppressed','dead')"), nullable=False),
     Column("reason", Text), Column("attempts", Whole, nullable=False), *_need(Instant, "created_at"),
-    Column("next_attempt_at", Instant), Column("delivered_at", Instant), Column("order_key", Text), **STRICT,
+    Column("next_attempt_at", Instant), Column("delivered_at", Instant), Column("order_key", Text),
 )  # fmt: skip
-deliveries = Table(
-    "deliveries", metadata, *_key("message_id"), Column("attempt", Whole, primary_key=True),
+deliveries = _table(
+    "deliveries", *_key("message_id"), Column("attempt", Whole, primary_key=True),
     Column("status_code", Whole), *_text("error"), *_need(Instant, "started_at"),
     Column("duration", Whole, nullable=False),  # microseconds
-    **STRICT,
+   
 )  # fmt: skip
-hooks = Table(  # what the dispatcher remembers about a hook across restarts (410 disables it)
-    "hooks", metadata, *_key("hook"), Column("disabled_at", Instant), *_text("reason"), **STRICT,
+hooks = _table(  # what the dispatcher remembers about a hook across restarts (410 disables it)
+    "hooks", *_key("hook"), Column("disabled_at", Instant), *_text("reason"),
 )  # fmt: skip
 
 # Append-only tables: a DELETE, or an UPDATE of what was told, is refused by trigger. Two exceptions: the
@@ -148,11 +152,11 @@ Index("gaps_open", gaps.c.account_id, gaps.c.closed_at)
 Index("findings_open", findings.c.account_id, findings.c.resolved_at)
 Index("sessions_by_account", sessions.c.account_id, sessions.c.opened_at)
 
-for _table in metadata.tables.values():
-    for _column in _table.columns:
+for _each in metadata.tables.values():
+    for _column in _each.columns:
         if isinstance(_column.type, Money):
-            _table.append_constraint(
+            _each.append_constraint(
                 CheckConstraint(
-                    CANONICAL.format(_column.name), name=f"{_table.name}_{_column.name}_exact"
+                    CANONICAL.format(_column.name), name=f"{_each.name}_{_column.name}_exact"
                 ).ddl_if(dialect="sqlite")
             )

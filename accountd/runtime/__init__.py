@@ -1,0 +1,1 @@
+"""Everything that moves: sockets, timers, threads and tasks."""

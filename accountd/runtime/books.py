@@ -1,0 +1,127 @@
+"""Sessions, gaps and their alerts, as written by the runtime in the writer's transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from accountd.core.changes import Alert
+from accountd.core.ringing import stamp
+from accountd.core.told import DATASETS
+from accountd.runtime.recorder import Recorder
+from accountd.store.rows import Gap
+from accountd.store.writer import Transaction
+
+
+def condition(type_: str, at: datetime, identity: tuple[str, ...], **data: object) -> Alert:
+    """Make an alert of the runtime's own; it is never history."""
+    return Alert(type=type_, identity=identity, at=at, data=data)
+
+
+class Books:
+    """Keeps one account's sessions and gaps. Times are venue times except where a row says otherwise."""
+
+    def __init__(self, recorder: Recorder, account: str, market: str) -> None:
+        self.recorder = recorder
+        self.account = account
+        self.market = market
+
+    async def crashed(self, now: datetime) -> int:
+        """Close the sessions of a process that died and open a gap since what was proven last."""
+
+        def write(tx: Transaction) -> int:
+            crashed = tx.close_crashed_sessions(self.account, now)
+            reason = "crash" if crashed else "stopped"
+            alerts = []
+            seen = {session: last for session, last in crashed}
+            for (dataset, market, symbol), (_, proven) in tx.cursors(self.account).items():
+                if symbol == "" and dataset in DATASETS and proven < now:
+                    since = max([proven, *seen.values()]) if seen else proven
+                    alerts.append(self._open(tx, dataset, market, since, reason, now))
+            self.recorder.ring(tx, self.account, [one for one in alerts if one])
+            return len(crashed)
+
+        return await self.recorder.submit(write)
+
+    async def opened(self, session: str, at: datetime) -> None:
+        """Write that a socket is being opened."""
+        await self.recorder.submit(lambda tx: tx.open_session(session, self.account, at))
+
+    async def subscribed(self, session: str, at: datetime) -> None:
+        """Write that the subscription is proven."""
+        await self.recorder.submit(lambda tx: tx.update_session(session, subscribed_at=at, last_seen_at=at))
+
+    async def seen(self, session: str, at: datetime, frames: int) -> None:
+        """Write the last proof of life: a gap begins there if the process dies."""
+        await self.recorder.submit(lambda tx: tx.update_session(session, last_seen_at=at, frames=frames))
+
+    async def live(self, session: str, at: datetime) -> None:
+        """Write that the account is LIVE, and ring."""
+
+        def write(tx: Transaction) -> None:
+            tx.update_session(session, live_at=at)
+            self.recorder.ring(tx, self.account, [
+                condition("stream.live", at, (session,), session_id=session, live_at=stamp(at)),
+            ])  # fmt: skip
+
+        await self.recorder.submit(write)
+
+    async def closed(self, session: str, at: datetime, reason: str, frames: int) -> None:
+        """Write that a session ended with nothing missed: a rotation, or a stop."""
+        await self.recorder.submit(
+            lambda tx: tx.update_session(session, closed_at=at, close_reason=reason, frames=frames)
+        )
+
+    async def lost(self, session: str | None, since: datetime, at: datetime, reason: str, frames: int) -> None:
+        """Write that the stream tells nothing since the last proof of life: gaps in every dataset."""
+
+        def write(tx: Transaction) -> None:
+            alerts = []
+            if session is not None:
+                tx.update_session(session, closed_at=at, close_reason=reason, frames=frames)
+                alerts.append(
+                    condition("stream.down", at, (session,), session_id=session, reason=reason, since=stamp(since))
+                )
+            opened = [self._open(tx, dataset, self.market, since, reason, at) for dataset in DATASETS]
+            self.recorder.ring(tx, self.account, alerts + [one for one in opened if one])
+
+        await self.recorder.submit(write)
+
+    async def bridged(self, blind_until: datetime, proven: datetime, now: datetime) -> int:
+        """Close the gaps that end before ``proven``; those still open ended when the stream came back."""
+
+        def write(tx: Transaction) -> int:
+            alerts = []
+            for gap in tx.open_gaps(self.account):
+                if gap.to_time is None and gap.from_time <= blind_until:
+                    tx.end_gap(gap.gap_id, blind_until)
+            cursors = tx.cursors(self.account)
+            for dataset in DATASETS:
+                begin, end = cursors.get((dataset, self.market, ""), (now, now))
+                covered = min(end, proven)
+                for gap in tx.close_gaps(
+                    self.account, dataset, self.market, "", covered, now, covered_from=begin
+                ):
+                    alerts.append(
+                        condition(
+                            "gap.closed", now, (gap.gap_id,), gap_id=gap.gap_id, dataset=dataset,
+                            from_time=stamp(gap.from_time), to_time=stamp(gap.to_time), reason=gap.reason,
+                            recovered=gap.recovered,
+                        )  # fmt: skip
+                    )
+            self.recorder.ring(tx, self.account, alerts)
+            return len(alerts)
+
+        return await self.recorder.submit(write)
+
+    def _open(self, tx: Transaction, dataset: str, market: str, since: datetime, reason: str,
+              now: datetime) -> Alert | None:  # fmt: skip
+        if any(gap.dataset == dataset and gap.to_time is None and gap.symbol == "" for gap in self._gaps(tx)):
+            return None  # still blind: the gap that is open goes on
+        gap = tx.open_gap(self.account, dataset, market, "", since, reason, now)
+        return condition(
+            "gap.opened", now, (gap,), gap_id=gap, dataset=dataset, from_time=stamp(since), reason=reason
+        )
+
+    def _gaps(self, tx: Transaction) -> Iterable[Gap]:
+        return tx.open_gaps(self.account)

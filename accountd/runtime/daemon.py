@@ -1,0 +1,350 @@
+"""The daemon: one writer, one dispatcher, one runner for each account, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+import structlog
+
+from accountd.core.alerts import OutboxRow, wishes
+from accountd.core.health import Health
+from accountd.core.states import State
+from accountd.errors import VenueError
+from accountd.runtime.backoff import ConnectBudget
+from accountd.runtime.budget import Budget, Priority
+from accountd.runtime.clock import Clock, SystemClock
+from accountd.runtime.dispatcher import DeliveryObserver, Dispatcher
+from accountd.runtime.keepalive import KeepAlive
+from accountd.runtime.metrics import Metrics
+from accountd.runtime.recorder import Outcome, Recorder
+from accountd.runtime.rest import RestClient
+from accountd.runtime.session import AccountRunner
+from accountd.settings_model import Settings
+from accountd.sinks import make
+from accountd.store import migrate
+from accountd.store.engine import reader_engine, reading, writer_engine
+from accountd.store.lock import sole_writer
+from accountd.store.outbox import Connection
+from accountd.store.writer import Writer
+from accountd.venues import open_venue
+
+T = TypeVar("T")
+log = structlog.get_logger("accountd.daemon")
+
+STOP_WITHIN = 4.0  # seconds for everything to be written and sent after a stop
+DEAF_AFTER = 1.0  # seconds between looks at what is open
+
+
+class Progress(Protocol):
+    """Who is shown how far the first sweep is."""
+
+    def total(self, account: str, steps: int) -> None: ...
+
+    def advance(self, account: str, what: str, steps: int = 1) -> None: ...
+
+    def done(self, account: str) -> None: ...
+
+
+@dataclass(slots=True)
+class Machine:
+    """What all accounts share."""
+
+    settings: Settings
+    clock: Clock
+    recorder: Recorder
+    budget: Budget
+    metrics: Metrics
+    health: Health
+    rng: random.Random = field(default_factory=random.Random)
+
+    def client(self, name: str) -> RestClient:
+        """Make the REST client of an account."""
+        account = self.settings.accounts[name]
+        return RestClient(
+            account, open_venue(account.venue), self.budget, self.clock, timeout=self.settings.request_timeout
+        )
+
+
+class Listener:
+    """Hears of commits in the event loop: counts, keeps health, hands fresh alerts to the dispatcher."""
+
+    def __init__(self, health: Health, metrics: Metrics) -> None:
+        self.health = health
+        self.metrics = metrics
+        self.dispatcher: Dispatcher | None = None
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def committed(self, outcome: Outcome) -> None:
+        """Take over what one transaction did."""
+        metrics = self.metrics
+        metrics.commit_seconds.observe(outcome.seconds)
+        if outcome.tellings:
+            metrics.batch_size.observe(outcome.tellings)
+        for changes in outcome.changes:
+            for row in changes.journal:
+                metrics.events.labels(changes.account_id, row.kind, row.source).inc()
+            if changes.journal:
+                lag = outcome.committed_at - changes.journal[0].received_at
+                metrics.lag_seconds.observe(max(0.0, lag.total_seconds()))
+            for fill in changes.fills.values():
+                metrics.fills.labels(changes.account_id, fill.source).inc()
+            for finding in changes.findings.values():
+                if finding.kind == "undecodable":
+                    metrics.undecodable.labels(changes.account_id).inc()
+        if outcome.outbox and self.dispatcher is not None:
+            self.dispatcher.offer(outcome.outbox)
+
+    def trouble(self, error: Exception | None) -> None:
+        """Say that the database does not take anything for now, or does again."""
+        self.health.writer_ok = error is None
+        self.health.writer_error = "" if error is None else str(error)
+        if error is None:
+            log.info("database answers again")
+        else:
+            log.error("database trouble", error=str(error))
+
+    def died(self, error: Exception) -> None:
+        """The writer has stopped for good: so must the daemon."""
+        self.health.writer_ok, self.health.writer_error = False, str(error)
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
+
+class Deliveries(DeliveryObserver):
+    """Counts deliveries."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+
+    def attempted(self, hook: str, result: str, seconds: float) -> None:
+        """Count one attempt and how long it took."""
+        self.metrics.deliveries.labels(hook, result).inc()
+        self.metrics.delivery_seconds.labels(hook).observe(seconds)
+
+    def dead(self, row: OutboxRow, reason: str) -> None:
+        """Say that an alert is given up."""
+        log.error("alert is dead", hook=row.hook, message=row.message_id, reason=reason)
+
+    def disabled(self, hook: str, reason: str) -> None:
+        """Say that a hook is not used any more."""
+        log.error("hook disabled", hook=hook, reason=reason)
+
+
+@asynccontextmanager
+async def machine(settings: Settings, clock: Clock, health: Health, metrics: Metrics) -> AsyncIterator[Machine]:
+    """Bring the schema up, start the writer, and stop it with its queue drained."""
+    upgrade = await asyncio.to_thread(migrate.upgrade, settings.database_url)
+    if upgrade.changed:
+        log.info("schema upgraded", before=upgrade.from_rev, now=upgrade.to_rev)
+    listener = Listener(health, metrics)
+    writer = Writer(writer_engine(settings.database_url), clock.now)
+    recorder = Recorder(writer, wishes(settings.hooks), clock, listener, settings.ring_size)
+    budget = Budget(clock, settings.weight_share)
+    try:
+        yield Machine(settings, clock, recorder, budget, metrics, health)
+    finally:
+        if not await recorder.stop(STOP_WITHIN):
+            log.error("the writer did not drain in time")
+        if listener.failed.done():
+            listener.failed.exception()
+        else:
+            listener.failed.cancel()
+
+
+class Daemon:
+    """Follows every account of the settings."""
+
+    def __init__(self, settings: Settings, *, health: Health, metrics: Metrics | None = None,
+                 clock: Clock | None = None) -> None:  # fmt: skip
+        self.settings = settings
+        self.health = health
+        self.metrics = metrics or Metrics()
+        self.clock = clock or SystemClock()
+        self.runners: list[AccountRunner] = []
+        self.keepalive: KeepAlive | None = None
+
+    async def run(self, stop: asyncio.Event, on_ready: Callable[[], None] | None = None,
+                  progress: Progress | None = None) -> int:  # fmt: skip
+        """Run until ``stop``; return 0, or 1 when no account is left that ever can work.
+
+        Raises:
+            DatabaseError: the record cannot be kept.
+            Fenced: another process took an account over.
+        """
+        self.health.started_at = self.clock.now()
+        with sole_writer(self.settings.database_url):
+            async with machine(self.settings, self.clock, self.health, self.metrics) as works:
+                return await self._follow(works, stop, on_ready, progress)
+
+    async def _follow(self, works: Machine, stop: asyncio.Event, on_ready: Callable[[], None] | None,
+                      progress: Progress | None) -> int:  # fmt: skip
+        listener = works.recorder.observer
+        assert isinstance(listener, Listener)
+        dispatcher = self._dispatcher(works)
+        listener.dispatcher = dispatcher
+        self.keepalive = KeepAlive(self.settings.keepalive_interval, self.clock)
+        connects = ConnectBudget(*self.settings.connect_budget, self.clock)
+        clients = {name: works.client(name) for name in self.settings.accounts}
+        self.runners = [
+            AccountRunner(
+                name, account, self.settings, clients[name].venue, clients[name], works.recorder, self.keepalive,
+                connects, self.health.account(name), self.metrics, works.rng, _step(progress),
+            )  # fmt: skip
+            for name, account in self.settings.accounts.items()
+        ]
+        tasks = [
+            asyncio.create_task(dispatcher.run(), name="accountd-dispatcher"),
+            asyncio.create_task(self.keepalive.run(), name="accountd-keepalive"),
+            asyncio.create_task(self._watch(works, on_ready), name="accountd-health"),
+        ]
+        accounts = [asyncio.create_task(one.run(), name=f"accountd-{one.name}") for one in self.runners]
+        try:
+            return await self._until(stop, listener, tasks, accounts)
+        finally:
+            await _end(accounts)
+            await dispatcher.stop(STOP_WITHIN / 2)
+            await _end(tasks)
+            for client in clients.values():
+                await client.aclose()
+
+    async def _until(self, stop: asyncio.Event, listener: Listener, tasks: Sequence[asyncio.Task[None]],
+                     accounts: Sequence[asyncio.Task[None]]) -> int:  # fmt: skip
+        """Wait for the stop, for a death that ends everything, or for the last account to give up."""
+        stopped = asyncio.create_task(stop.wait(), name="accountd-stop")
+        waiting: set[asyncio.Future[object]] = {stopped, listener.failed, *tasks, *accounts}  # type: ignore[arg-type]
+        try:
+            while True:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for one in done:
+                    if one is not stopped:
+                        one.result()
+                if stopped in done:
+                    return 0
+                if all(task.done() for task in accounts):
+                    log.error("no account is left that can work")
+                    return 1
+        finally:
+            stopped.cancel()
+
+    def _dispatcher(self, works: Machine) -> Dispatcher:
+        engine = reader_engine(self.settings.database_url)
+
+        async def read(run: Callable[[Connection], T]) -> T:
+            def inside() -> T:
+                with reading(engine) as connection:
+                    return run(connection)
+
+            return await asyncio.to_thread(inside)
+
+        async def submit(run: Callable[[Connection], T]) -> T:
+            return await works.recorder.submit(lambda tx: run(tx.connection))
+
+        return Dispatcher(
+            self.settings.hooks, {name: make(hook) for name, hook in self.settings.hooks.items()},
+            read=read, submit=submit, now=self.clock.now, chance=works.rng.random,
+            observer=Deliveries(self.metrics),
+        )  # fmt: skip
+
+    async def _watch(self, works: Machine, on_ready: Callable[[], None] | None) -> None:
+        """Keep health up to date; say once that everything is ready."""
+        last = self.clock.monotonic()
+        while True:
+            now = self.clock.monotonic()
+            for runner in self.runners:
+                if runner.health.state is not State.LIVE:
+                    runner.health.blind_seconds += now - last
+                assert self.keepalive is not None
+                runner.health.key_age = self.keepalive.age(runner.name)
+            self.health.ring_depth = works.recorder.depth
+            last = now
+            if on_ready is not None and self.health.ready:
+                on_ready()
+                on_ready = None
+            await self.clock.sleep(min(DEAF_AFTER, 0.05 if on_ready is not None else DEAF_AFTER))
+
+
+def _step(progress: Progress | None) -> Callable[[str, int, int], None] | None:
+    if progress is None:
+        return None
+
+    def step(account: str, done: int, total: int) -> None:
+        progress.total(account, total)
+        progress.advance(account, f"{done} of {total} symbols")
+        if done == total:
+            progress.done(account)
+
+    return step
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@dataclass(slots=True)
+class Report:
+    """What one reconciliation found. ``recovered`` counts fills that were not here before."""
+
+    account: str
+    gaps: list[str]
+    proven: datetime | None
+    recovered: int
+    error: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Say whether nothing is missing up to ``proven``."""
+        return not self.gaps and not self.error
+
+    def lines(self) -> list[str]:
+        """Say it for people, a line each."""
+        if self.error:
+            return [f"{self.account}: {self.error}"]
+        proven = self.proven.isoformat(" ", "seconds") if self.proven else "never"
+        return [f"{self.account}: proven to {proven}, {self.recovered} fills recovered", *self.gaps]
+
+
+async def reconcile_once(settings: Settings, name: str, since: datetime | None = None) -> Report:
+    """Sweep one account's history once, settle, sweep the seam, and say what is still open.
+
+    Raises:
+        DatabaseBusy: a daemon writes to this database; it reconciles by itself.
+    """
+    clock = SystemClock()
+    with sole_writer(settings.database_url):
+        async with machine(settings, clock, Health(), Metrics()) as works:
+            async with works.client(name) as rest:
+                try:
+                    return await _reconcile(works, name, rest, since)
+                except VenueError as error:
+                    return Report(name, [], None, 0, str(error))
+
+
+async def _reconcile(works: Machine, name: str, rest: RestClient, since: datetime | None) -> Report:
+    settings = works.settings
+    runner = AccountRunner(
+        name, settings.accounts[name], settings, rest.venue, rest, works.recorder,
+        KeepAlive(settings.keepalive_interval, works.clock), ConnectBudget(1, timedelta(seconds=1), works.clock),
+        works.health.account(name), works.metrics, works.rng,
+    )  # fmt: skip
+    await runner.start()
+    runner.sweeper.since = since
+    await runner.sweeper.sweep(Priority.SEAM)
+    await works.clock.sleep(settings.settle_after.total_seconds())
+    done = await runner.sweeper.sweep(Priority.SEAM)
+    await runner.books.bridged(done.proven, done.proven, done.now)
+    gaps = await works.recorder.submit(lambda tx: tx.open_gaps(name))
+    lines = [
+        f"{name}: open gap in {gap.dataset} {gap.symbol} from {gap.from_time} to {gap.to_time}: {gap.reason}"
+        for gap in gaps
+    ]
+    fills = works.metrics.fills.labels(name, "rest")._value.get()
+    return Report(name, lines, done.proven, int(fills))
+

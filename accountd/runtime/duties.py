@@ -1,0 +1,133 @@
+"""What is done for an account while it is LIVE: seam, slow sweeps, hints, silence, age."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import structlog
+
+from accountd.errors import VenueError
+from accountd.runtime.books import Books
+from accountd.runtime.budget import Priority
+from accountd.runtime.intake import Intake
+from accountd.runtime.link import Link
+from accountd.runtime.rest import RestClient
+from accountd.runtime.sweeper import Sweeper
+from accountd.settings_model import Settings
+
+log = structlog.get_logger("accountd.duties")
+
+LOOK = 1.0  # seconds between looks at a link
+SAVE = 5.0  # seconds between writes of the last proof of life
+HINT_WAIT = 1.0  # seconds in which hints gather
+
+# Why a link must end.
+ROTATION = "rotation"
+OVERFLOW = "ring overflow"
+SILENT = "silent"
+
+
+class Duties:
+    """The duties of one LIVE link. ``turn`` is called with the reason when the link must end."""
+
+    def __init__(self, name: str, settings: Settings, rest: RestClient, sweeper: Sweeper, books: Books,
+                 intake: Intake, turn: Callable[[str], None]) -> None:  # fmt: skip
+        self.name = name
+        self.settings = settings
+        self.rest = rest
+        self.clock = rest.clock.clock
+        self.sweeper = sweeper
+        self.books = books
+        self.intake = intake
+        self.turn = turn
+
+    def all(self, link: Link) -> list[Coroutine[Any, Any, None]]:
+        """Return every duty, to be run side by side until the link ends."""
+        return [self.seam(link), self.slow(), self.follow_hints(), self.look(link), self.age(link)]
+
+    async def seam(self, link: Link) -> None:
+        """Sweep once more after replicas have settled; only then do the gaps of the cut close."""
+        assert link.proven_at is not None
+        until = link.proven_at
+        while True:
+            await self.clock.sleep(self.settings.settle_after.total_seconds())
+            try:
+                done = await self.sweeper.sweep(Priority.SEAM)
+                await self.books.bridged(until, done.proven, done.now)
+            except VenueError as error:
+                self._tolerate("seam sweep failed", error)
+                continue
+            if done.proven >= until:
+                await asyncio.Event().wait()
+
+    async def slow(self) -> None:
+        """Sweep slowly for ever: a healthy stream may have dropped anything."""
+        while True:
+            await self.clock.sleep(self.settings.sweep_interval.total_seconds())
+            try:
+                await self.sweeper.sweep(Priority.SWEEP)
+                await self.sweeper.explore()
+            except VenueError as error:
+                self._tolerate("sweep failed", error)
+
+    async def follow_hints(self) -> None:
+        """Sweep at once where the stream said that there is more to know."""
+        hints = self.intake.hints
+        while True:
+            notices = [await hints.get()]
+            await self.clock.sleep(min(HINT_WAIT, self.settings.settle_after.total_seconds()))
+            while not hints.empty():
+                notices.append(hints.get_nowait())
+            try:
+                if any(one.kind == "transfer.hint" for one in notices):
+                    await self.sweeper.transfers()
+                for symbol in sorted({one.symbol for one in notices if one.kind == "hint" and one.symbol}):
+                    await self.sweeper.symbol(symbol)
+            except VenueError as error:
+                self._tolerate("hinted sweep failed", error)
+
+    async def look(self, link: Link) -> None:
+        """Watch for overflow, for executions that were only hinted at, and for silence."""
+        stale = self.settings.stale_after.total_seconds()
+        checked = written = self.clock.monotonic()
+        while True:
+            await self.clock.sleep(min(LOOK, stale / 4))
+            now = self.clock.monotonic()
+            self.intake.late_lite()
+            if self.intake.overflowed is not None:
+                self.turn(OVERFLOW)
+                return
+            if now - written >= min(SAVE, stale):
+                written = now
+                await self.books.seen(link.session_id, link.watcher.alive_at, link.watcher.frames)
+            if now - max(checked, link.watcher.last_frame) >= stale:
+                checked = now
+                await self._canary(link)
+
+    async def _canary(self, link: Link) -> None:
+        """Nothing arrives: ask REST, cheaply, whether there was nothing to tell."""
+        try:
+            drifted = await self.sweeper.drift()
+        except VenueError as error:
+            self._tolerate("canary failed", error)
+            return
+        if drifted:
+            log.error("the stream is silent while the account moves", account=self.name)
+            self.turn(SILENT)
+        else:
+            link.proven_at = self.rest.clock.now()
+
+    async def age(self, link: Link) -> None:
+        """Ask for a rotation before the venue ends the connection."""
+        left = self.settings.rotate_after.total_seconds() - (self.clock.monotonic() - link.since)
+        await self.clock.sleep(max(0.0, left))
+        self.turn(ROTATION)
+        await asyncio.Event().wait()
+
+    def _tolerate(self, what: str, error: VenueError) -> None:
+        """A REST failure while LIVE is tried again later, unless it can never get better."""
+        if error.permanent:
+            raise error
+        log.warning(what, account=self.name, error=str(error), code=error.code)

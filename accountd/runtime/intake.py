@@ -1,0 +1,93 @@
+"""What happens to a frame: decoded, redacted, handed to the recorder, and heeded where it concerns us."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from accountd.core.health import AccountHealth
+from accountd.core.told import STREAM, Fill, Notice, Telling
+from accountd.runtime.clock import Clock
+from accountd.runtime.link import Link
+from accountd.runtime.metrics import Metrics
+from accountd.runtime.recorder import Recorder
+from accountd.venues.base import KEY_EXPIRED, Decoded, Venue
+
+LITE_WAIT = 3.0  # seconds that a TRADE_LITE may be ahead of its execution report
+MOST_HINTS = 1_000
+MOST_LITE = 10_000
+
+
+class Intake:
+    """Takes the frames of one account's links; never waits.
+
+    ``on_expired`` hears of a listen key that expired. ``overflowed`` is set when the recorder's ring was
+    full and a frame was dropped: whoever watches opens a gap from there.
+    """
+
+    def __init__(self, account: str, venue: Venue, recorder: Recorder, health: AccountHealth,
+                 metrics: Metrics, clock: Clock, keys: set[str],
+                 on_expired: Callable[[Link, str | None], None]) -> None:  # fmt: skip
+        self.account = account
+        self.venue = venue
+        self.recorder = recorder
+        self.health = health
+        self.metrics = metrics
+        self.clock = clock
+        self.keys = keys
+        self.on_expired = on_expired
+        self.hints: asyncio.Queue[Notice] = asyncio.Queue(MOST_HINTS)
+        self.overflowed: datetime | None = None
+        self._lite: dict[tuple[str, str], float] = {}
+
+    def take(self, link: Link, frame: bytes, at: datetime) -> None:
+        """Take one frame; ``at`` is the venue time at which it was read."""
+        decoded = self.venue.decode(frame, at)
+        telling = Telling(
+            account_id=self.account, source=STREAM, kind=decoded.kind, raw=self.venue.redact(frame, self.keys),
+            received_at=self.clock.now(), told=decoded.told, event_time=decoded.event_time,
+            session_id=link.session_id,
+        )  # fmt: skip
+        if not self.recorder.offer(telling) and self.overflowed is None:
+            self.overflowed = at
+        self.health.last_event_at = at
+        if decoded.control is not None:
+            self._control(link, decoded)
+            return
+        if decoded.told:
+            link.proven_at = at
+        for told in decoded.told:
+            if isinstance(told, Notice):
+                self._note(told)
+            elif self._lite and isinstance(told, Fill):
+                self._lite.pop((told.symbol, told.trade_id), None)
+
+    def late_lite(self) -> None:
+        """Turn each TRADE_LITE whose execution report never came into a hint: the stream dropped it."""
+        now = self.clock.monotonic()
+        for key in [key for key, when in self._lite.items() if now - when > LITE_WAIT]:
+            del self._lite[key]
+            self.hint(Notice(kind="hint", symbol=key[0]))
+
+    def hint(self, notice: Notice) -> None:
+        """Ask for a sweep; more hints than the queue holds say nothing new."""
+        if not self.hints.full():
+            self.hints.put_nowait(notice)
+
+    def _control(self, link: Link, decoded: Decoded) -> None:
+        if decoded.control == KEY_EXPIRED:
+            self.on_expired(link, decoded.listen_key)
+        elif decoded.ack is not None and decoded.ack.id is not None:
+            reply = link.replies.get(decoded.ack.id)
+            if reply is not None and not reply.done():
+                reply.set_result(decoded)
+
+    def _note(self, notice: Notice) -> None:
+        if notice.kind == "unknown":
+            self.metrics.unknown_events.labels(self.account).inc()
+        elif notice.kind == "transfer.hint":
+            self.hint(notice)
+        elif notice.kind == "hint" and notice.symbol and len(self._lite) < MOST_LITE:
+            trade = str((notice.detail or {}).get("trade_id", ""))
+            self._lite[(notice.symbol, trade)] = self.clock.monotonic()

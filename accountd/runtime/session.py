@@ -1,0 +1,280 @@
+"""One account's life: connect, sweep, LIVE, rotate make-before-break, lose, back off, and again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from accountd.core.health import AccountHealth
+from accountd.core.states import Event, State
+from accountd.errors import KeyRefused, ListenKeyGone, VenueError, VenueGone, VenueUnavailable
+from accountd.runtime.backoff import Backoff, ConnectBudget
+from accountd.runtime.books import Books
+from accountd.runtime.budget import Priority
+from accountd.runtime.duties import OVERFLOW, ROTATION, SILENT, Duties
+from accountd.runtime.intake import Intake
+from accountd.runtime.keepalive import KeepAlive
+from accountd.runtime.link import Connector, Link
+from accountd.runtime.metrics import Metrics
+from accountd.runtime.recorder import Ledger, Recorder
+from accountd.runtime.rest import RestClient
+from accountd.runtime.sweeper import Step, Sweeper
+from accountd.settings_model import Account, Settings
+from accountd.venues.base import Venue
+
+log = structlog.get_logger("accountd.session")
+
+LONGEST_PAUSE = 600.0  # seconds that a venue's own request to wait is honoured in one go
+
+
+class AccountRunner:
+    """Runs one account until cancelled, or until it can never work again."""
+
+    def __init__(self, name: str, account: Account, settings: Settings, venue: Venue, rest: RestClient,
+                 recorder: Recorder, keepalive: KeepAlive, connects: ConnectBudget, health: AccountHealth,
+                 metrics: Metrics, rng: random.Random, progress: Step | None = None) -> None:  # fmt: skip
+        self.name = name
+        self.account = account
+        self.settings = settings
+        self.venue = venue
+        self.rest = rest
+        self.clock = rest.clock.clock
+        self.recorder = recorder
+        self.keepalive = keepalive
+        self.health = health
+        self.metrics = metrics
+        self.progress = progress
+        self.backoff = Backoff(settings.reconnect_max, rng)
+        self.books = Books(recorder, name, venue.market)
+        self.connector = Connector(name, account, settings, venue, rest, connects, self.books, self._frame)
+        self.intake = Intake(
+            name, venue, recorder, health, metrics, self.clock, self.connector.keys, self._expired
+        )
+        self.link: Link | None = None
+        self.sweeper: Sweeper
+        self.ledger: Ledger
+        self._turn = asyncio.Event()
+        self._reason = ""
+
+    async def run(self) -> None:
+        """Keep the account watched. Returns only when it can never work again."""
+        started = False
+        while True:
+            lived = 0.0
+            try:
+                if not started:
+                    await self.start()
+                    started = True
+                lived = await self._life()
+            except VenueGone as error:
+                self._say(State.CLOSED, str(error))
+                log.error("account given up", account=self.name, error=str(error))
+                return
+            except KeyRefused as error:
+                self._say(State.CLOSED, f"key refused: {error}")
+                log.error("key refused", account=self.name, code=error.code, status=error.status, error=str(error))
+                await asyncio.sleep(self.settings.recheck_after.total_seconds())
+                continue
+            except VenueError as error:
+                self._say(State.CLOSED, str(error))
+                log.warning("session failed", account=self.name, error=str(error), code=error.code)
+                await asyncio.sleep(min(error.retry_after or 0.0, LONGEST_PAUSE))
+            self.metrics.reconnects.labels(self.name, self._reason or "failed").inc()
+            await asyncio.sleep(self.backoff.next(lived))
+
+    async def start(self) -> None:
+        """Measure the clock, learn the venue's limits, load what is believed, own up to the last crash."""
+        offset = await self.rest.measure_offset()
+        info = await self.rest.run(self.venue.exchange_info(), Priority.KEEPALIVE, None)
+        for pool, limit in info.limits.items():
+            self.rest.budget.set_limit(pool, limit)
+        self.ledger = await self.recorder.open_account(self.name, self.venue.name, self.account.environment)
+        if self.ledger.is_new and abs(offset) > timedelta(seconds=1):
+            self.ledger.born += offset
+            await self.recorder.submit(lambda tx: tx.set_created_at(self.name, self.ledger.born))
+        backfill = None if isinstance(self.account.backfill, str) else self.account.backfill
+        self.sweeper = Sweeper(
+            self.venue, self.rest, self.recorder, self.ledger, settle=self.settings.settle_after,
+            backfill=backfill, symbols=self.account.symbols, live_since=self._live_since,
+        )  # fmt: skip
+        self.sweeper.all_symbols = sorted(info.symbols)
+        await self.books.crashed(self.rest.clock.now())
+
+    # -- a chain of links
+
+    async def _life(self) -> float:
+        """Live from one connection to the loss of the last in its chain; return the seconds of LIVE."""
+        link = await self.connector.connect()
+        born = self.clock.monotonic()
+        try:
+            await self._to_live(link)
+            while True:
+                reason = await self._stay(link)
+                if link.watcher.lost.is_set():
+                    raise VenueUnavailable(f"stream lost: {reason}")
+                link = await self._replace(link, reason)
+        except VenueError as error:
+            if self.link is None:
+                raise
+            await self._mourn(self.link)
+            if not isinstance(error, VenueUnavailable):
+                raise
+            return self.clock.monotonic() - born if link.live_at else 0.0
+        finally:
+            await self._close_down()
+
+    async def _to_live(self, link: Link) -> None:
+        self.link = link
+        self.sweeper.session_id = link.session_id
+        self._turn.clear()
+        self._reason = ""
+        self.keepalive.remove(self.name)
+        self.keepalive.add(self.name, self._renew)
+        self._say(State.SYNCING, "")
+        await self._while_connected(link, self.sweeper.sweep(Priority.SEAM, self.progress))
+        link.advance(Event.SWEPT)
+        link.live_at = self.rest.clock.now()
+        await self.books.live(link.session_id, link.live_at)
+        self._say(State.LIVE, "")
+        log.info("live", account=self.name, session=link.session_id)
+
+    async def _while_connected(self, link: Link, work: Coroutine[Any, Any, object]) -> None:
+        """Do REST work, but give it up when the socket dies meanwhile: the next session sweeps anew."""
+        task = asyncio.create_task(work)
+        lost = asyncio.create_task(link.watcher.lost.wait())
+        turn = asyncio.create_task(self._turn.wait())
+        try:
+            await asyncio.wait({task, lost, turn}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                reason = link.watcher.reason if lost.done() else self._reason
+                raise VenueUnavailable(f"stream lost: {reason}")
+            task.result()
+        finally:
+            await _end(task, lost, turn)
+
+    async def _stay(self, link: Link) -> str:
+        """Stay LIVE until the link must end; return why."""
+        duties = Duties(
+            self.name, self.settings, self.rest, self.sweeper, self.books, self.intake, self._ask_turn
+        )
+        tasks = [asyncio.create_task(duty, name=f"accountd-{self.name}-duty") for duty in duties.all(link)]
+        lost = asyncio.create_task(link.watcher.lost.wait())
+        turn = asyncio.create_task(self._turn.wait())
+        try:
+            await asyncio.wait({lost, turn, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done() and not self._turn.is_set():
+                    task.result()
+            self._reason = link.watcher.reason if lost.done() else self._reason
+            return self._reason
+        finally:
+            await _end(*tasks, lost, turn)
+
+    async def _replace(self, link: Link, reason: str) -> Link:
+        """Rotate; a rotation by the clock that fails leaves the healthy socket in place for now."""
+        try:
+            return await self._rotate(link, reason)
+        except VenueError as error:
+            if reason != ROTATION or error.permanent or self.link is not link:
+                raise
+            log.warning("rotation failed", account=self.name, error=str(error))
+            self._turn.clear()
+            pause = max(1.0, self.backoff.next())
+            link.since = self.clock.monotonic() - self.settings.rotate_after.total_seconds() + pause
+            return link
+
+    async def _rotate(self, old: Link, reason: str) -> Link:
+        """Make before break: the new socket is proven before the old one closes."""
+        log.info("rotating", account=self.name, reason=reason)
+        fresh = await self.connector.connect()
+        now, frames = self.rest.clock.now(), old.watcher.frames
+        if reason == ROTATION:
+            await self.books.closed(old.session_id, now, reason, frames)
+        else:
+            await self.books.lost(old.session_id, self._blind_since(old, reason), now, reason, frames)
+        self.intake.overflowed = None
+        await old.watcher.close(reason)
+        self.link = fresh
+        await self._to_live(fresh)
+        return fresh
+
+    def _blind_since(self, link: Link, reason: str) -> datetime:
+        """Return since when nothing is certain: a dead key keeps the socket alive, so only data counts."""
+        if reason == OVERFLOW and self.intake.overflowed is not None:
+            return self.intake.overflowed
+        if reason == SILENT or link.proven_at is not None:
+            return link.proven_at or link.opened_at
+        return link.opened_at
+
+    # -- loss
+
+    async def _mourn(self, link: Link) -> None:
+        """The stream is lost: say since when nothing can be relied on."""
+        self.link = None
+        reason = link.watcher.reason or self._reason or "lost"
+        self._say(State.CLOSED, reason)
+        now = self.rest.clock.now()
+        since = min(link.watcher.alive_at, now) if link.watcher.lost.is_set() else self._blind_since(link, reason)
+        log.warning("stream lost", account=self.name, reason=reason)
+        await link.watcher.close(reason)
+        await self.books.lost(link.session_id, since, now, reason, link.watcher.frames)
+        self.intake.overflowed = None
+
+    async def _close_down(self) -> None:
+        """End in order when the daemon stops: the session row says that nothing was missed until here."""
+        self.keepalive.remove(self.name)
+        link, self.link = self.link, None
+        if link is not None:
+            await link.watcher.close("stopped")
+            await self.books.closed(link.session_id, link.watcher.alive_at, "stopped", link.watcher.frames)
+
+    # -- what others call
+
+    def _frame(self, link: Link, frame: bytes, at: datetime) -> None:
+        self.intake.take(link, frame, at)
+
+    def _expired(self, link: Link, key: str | None) -> None:
+        """The venue says that a key expired; it may say so twice, and of keys long gone."""
+        if link is self.link and key in (None, link.key):
+            self._ask_turn("key expired")
+
+    async def _renew(self) -> None:
+        """Renew the key over REST; a key that is gone, or another one, means a new socket."""
+        link = self.link
+        if link is None:
+            return
+        try:
+            reply = await self.rest.send(self.venue.listen_key_keepalive(), Priority.KEEPALIVE)
+        except ListenKeyGone:
+            self._ask_turn("key gone")
+            return
+        key = self.venue.parse_listen_key(reply)
+        if key is None or key == link.key:
+            link.proven_at = self.rest.clock.now()
+            return
+        self.connector.keys.add(key)
+        self._ask_turn("key changed")
+
+    def _ask_turn(self, reason: str) -> None:
+        self._reason = reason
+        self._turn.set()
+
+    def _live_since(self) -> datetime | None:
+        link = self.link
+        return link.live_at if link is not None and link.state is State.LIVE else None
+
+    def _say(self, state: State, detail: str) -> None:
+        self.health.state = state
+        self.health.since = self.rest.clock.now()
+        self.health.detail = detail
+
+
+async def _end(*tasks: asyncio.Task[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,349 @@
+"""Reads an account's history over REST and proves it: the only thing that moves cursors and coverage."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+
+from accountd.core.beliefs import order_key
+from accountd.core.changes import OrderKey
+from accountd.core.ringing import stamp
+from accountd.core.told import (
+    ALGO_ORDERS,
+    BALANCES,
+    FILLS,
+    ORDERS,
+    POSITIONS,
+    REST,
+    TRANSFERS,
+    Balance,
+    Order,
+    Position,
+    Snapshot,
+    Telling,
+)
+from accountd.core.told import Transfer as TransferTold
+from accountd.errors import BadRequest
+from accountd.runtime.budget import Priority
+from accountd.runtime.recorder import Ledger, Recorder
+from accountd.runtime.rest import RestClient
+from accountd.store.writer import Transaction
+from accountd.venues.base import Page, Swept, Venue, Window
+
+log = structlog.get_logger("accountd.sweeper")
+
+OVERLAP = timedelta(seconds=60)
+AT_ONCE = 4  # symbols swept side by side
+FEW = 24  # a venue with no more symbols than this is swept whole, every time
+RECENT = timedelta(days=8)
+EXPLORE = 6  # symbols of the wide background sweep in one slow round
+Cursors = dict[tuple[str, str, str], tuple[datetime, datetime]]
+Step = Callable[[str, int, int], None]
+
+
+@dataclass(slots=True)
+class Round:
+    """One sweep: what it saw, what it could not prove, how much was new."""
+
+    now: datetime  # venue time at its start
+    proven: datetime  # what it proves up to: replicas may lag by the settle time
+    priority: Priority
+    symbols: set[str] = field(default_factory=set)
+    shown: set[OrderKey] = field(default_factory=set)  # open orders that the venue showed
+    unproven: list[Window] = field(default_factory=list)
+    orders_whole: bool = False
+    recovered: dict[str, int] = field(default_factory=dict)
+
+
+class Sweeper:
+    """Sweeps one account. ``live_since`` is asked for each page: REST telling first is then a finding."""
+
+    def __init__(self, venue: Venue, rest: RestClient, recorder: Recorder, ledger: Ledger, *,
+                 settle: timedelta, backfill: timedelta | None, symbols: Iterable[str],
+                 live_since: Callable[[], datetime | None]) -> None:  # fmt: skip
+        self.venue = venue
+        self.rest = rest
+        self.recorder = recorder
+        self.ledger = ledger
+        self.account = ledger.account_id
+        self.settle = settle
+        self.backfill = backfill
+        self.pinned = set(symbols)
+        self.live_since = live_since
+        self.session_id: str | None = None
+        self.all_symbols: list[str] = []
+        self.orders_whole: bool | None = None  # does the venue take allOrders without a symbol?
+        self.since: datetime | None = None  # sweep from here at the latest, whatever the cursors say
+        self._explored = 0
+        self._lock = asyncio.Lock()
+
+    # -- what others call
+
+    async def sweep(self, priority: Priority, step: Step | None = None) -> Round:
+        """Read everything from each cursor, less an overlap, to the venue's now; then move the cursors."""
+        async with self._lock:
+            now = self.rest.clock.now()
+            job = Round(now=now, proven=now - self.settle, priority=priority)
+            cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
+            await self._state(job)
+            await self._transfers(job, cursors)
+            await self._whole_orders(job, cursors)
+            await self._each_symbol(job, await self._likely(job), cursors, step)
+            await self._vanished(job)
+            await self._prove(job, cursors)
+            return job
+
+    async def transfers(self) -> None:
+        """Read the income history at once: the stream hinted at a movement of money."""
+        async with self._lock:
+            now = self.rest.clock.now()
+            job = Round(now=now, proven=now - self.settle, priority=Priority.SEAM)
+            cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
+            await self._transfers(job, cursors)
+            await self._prove_dataset(job, cursors, TRANSFERS, "")
+
+    async def symbol(self, symbol: str) -> None:
+        """Read one symbol's orders and fills at once: the stream left something out."""
+        async with self._lock:
+            now = self.rest.clock.now()
+            job = Round(now=now, proven=now - self.settle, priority=Priority.SEAM)
+            cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
+            await self._one_symbol(job, symbol, cursors)
+
+    async def explore(self) -> None:
+        """Sweep a few symbols that nothing points to: orders placed and cancelled leave no income."""
+        names = self.all_symbols
+        if len(names) <= FEW:
+            return
+        async with self._lock:
+            now = self.rest.clock.now()
+            job = Round(now=now, proven=now - self.settle, priority=Priority.BACKFILL)
+            job.orders_whole = bool(self.orders_whole)
+            cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
+            for _ in range(min(EXPLORE, len(names))):
+                self._explored = (self._explored + 1) % len(names)
+                await self._one_symbol(job, names[self._explored], cursors)
+
+    async def drift(self) -> bool:
+        """Compare a cheap snapshot with what is believed; True when the stream kept something back.
+
+        What differs is looked at again after a moment, since a frame may be on its way, and then recorded.
+        """
+        pages: list[Page] = []
+
+        async def keep(page: Page) -> None:
+            pages.append(page)
+
+        await self.rest.run(self.venue.canary(self.settle), Priority.CANARY, keep)
+        told = [one for page in pages for one in page.told]
+        if not await self.recorder.submit(lambda _: self._differs(told)):
+            return False
+        await self.rest.clock.clock.sleep(2.0)
+        if not await self.recorder.submit(lambda _: self._differs(told)):
+            return False
+        for page in pages:
+            await self._record(page)
+        return True
+
+    # -- steps of a sweep
+
+    async def _state(self, job: Round) -> None:
+        await self.rest.run(self.venue.snapshot(self.settle), job.priority, self._recording(job))
+        await self.rest.run(self.venue.open_orders(self.settle), job.priority, self._recording(job))
+
+    async def _transfers(self, job: Round, cursors: Cursors) -> None:
+        start = self._start(cursors, TRANSFERS, "", job.now)
+        flow = self.venue.transfers(start, job.now, sorted(self.pinned))
+        swept = await self.rest.run(flow, job.priority, self._recording(job))
+        self._took(job, TRANSFERS, swept)
+
+    async def _whole_orders(self, job: Round, cursors: Cursors) -> None:
+        if self.orders_whole is False:
+            return
+        start = self._start(cursors, ORDERS, "", job.now)
+        try:
+            swept = await self.rest.run(
+                self.venue.orders(None, start, job.now), job.priority, self._recording(job)
+            )
+        except BadRequest as error:
+            log.info("all orders need a symbol here", account=self.account, code=error.code)
+            self.orders_whole = False
+            return
+        self.orders_whole = job.orders_whole = swept.supported
+        if swept.supported:
+            self._took(job, ORDERS, swept)
+
+    async def _likely(self, job: Round) -> list[str]:
+        """List the symbols to sweep, the liveliest first."""
+        known = await self.recorder.submit(lambda tx: tx.known_symbols(self.account, self.venue.market))
+        recent = {name for name, last in known.items() if last >= job.now - RECENT}
+        names = self.pinned | job.symbols | recent
+        if self.ledger.is_new:
+            names |= set(known)
+        if len(self.all_symbols) <= FEW:
+            names |= set(self.all_symbols)
+        oldest = self.ledger.born
+        return sorted(names, key=lambda name: known.get(name, oldest), reverse=True)
+
+    async def _each_symbol(self, job: Round, names: list[str], cursors: Cursors, step: Step | None) -> None:
+        gate = asyncio.Semaphore(AT_ONCE)
+        done = 0
+
+        async def one(name: str) -> None:
+            nonlocal done
+            async with gate:
+                await self._one_symbol(job, name, cursors)
+            done += 1
+            if step is not None:
+                step(self.account, done, len(names))
+
+        async with asyncio.TaskGroup() as group:
+            for name in names:
+                group.create_task(one(name), name=f"accountd-sweep-{self.account}-{name}")
+
+    async def _one_symbol(self, job: Round, symbol: str, cursors: Cursors) -> None:
+        """Orders before fills: a fill learns its client order id from its order."""
+        flows = [(ALGO_ORDERS, self.venue.algo_orders), (FILLS, self.venue.fills)]
+        if not job.orders_whole:
+            flows.insert(0, (ORDERS, self.venue.orders))
+        for dataset, flow in flows:
+            start = self._start(cursors, dataset, symbol, job.now)
+            swept = await self.rest.run(flow(symbol, start, job.now), job.priority, self._recording(job))
+            self._took(job, dataset, swept)
+            await self._prove_dataset(job, cursors, dataset, symbol)
+
+    async def _vanished(self, job: Round) -> None:
+        """Ask for each order that is open here and was not shown: it ended while nobody told us."""
+        ledger, before = self.ledger, job.proven
+
+        def held(_: Transaction) -> list[OrderKey]:
+            beliefs = ledger.beliefs
+            open_ = {} if beliefs is None else beliefs.open
+            return [key for key, order in open_.items() if order.updated_at < before and key not in job.shown]
+
+        missing: list[OrderKey] = []
+        for key in await self.recorder.submit(held):
+            _, symbol, kind, order_id = key
+            flow = self.venue.order(symbol, order_id) if kind == "order" else self.venue.algo_order(order_id)
+            if not await self.rest.run(flow, job.priority, self._recording(job)):
+                missing.append(key)
+        if missing:
+            log.warning("orders the venue no longer shows", account=self.account, orders=len(missing))
+            await self.recorder.submit(lambda tx: self._mark_missing(tx, missing, job.now))
+
+    def _mark_missing(self, tx: Transaction, keys: list[OrderKey], now: datetime) -> None:
+        tx.mark_missing(self.account, keys, now)
+        beliefs = self.ledger.beliefs
+        for key in keys:
+            if beliefs is not None and (order := beliefs.open.pop(key, None)) is not None:
+                order.missing_since = now
+            tx.open_finding(
+                self.account, "order_missing", "warning", ":".join(key), {"since": stamp(now)}, now
+            )
+
+    # -- proof
+
+    async def _prove(self, job: Round, cursors: Cursors) -> None:
+        for dataset in (BALANCES, POSITIONS, TRANSFERS):
+            await self._prove_dataset(job, cursors, dataset, "")
+        await self._prove_dataset(job, cursors, ORDERS, "")
+        for dataset in (FILLS, ALGO_ORDERS):
+            await self._prove_dataset(job, cursors, dataset, "")
+        await self.recorder.submit(
+            lambda tx: tx.resolve_findings(self.account, "stream_missed", None, job.now)
+        )
+
+    async def _prove_dataset(self, job: Round, cursors: Cursors, dataset: str, symbol: str) -> None:
+        """Move the cursor of one dataset, unless a window of it could not be read."""
+        market = self.venue.market
+        holes = [hole for hole in job.unproven if hole.reason.startswith(dataset) and hole.symbol in (symbol, None)]
+        start = self._start(cursors, dataset, symbol, job.now, overlap=timedelta(0))
+
+        if dataset in (BALANCES, POSITIONS) and (dataset, market, symbol) not in cursors:
+            start = job.proven  # a snapshot proves its moment, not what was before
+
+        def write(tx: Transaction) -> None:
+            begin = start
+            for hole in sorted(holes, key=lambda one: one.start):
+                tx.open_gap(self.account, dataset, market, symbol, hole.start, hole.reason, job.now, hole.end)
+                if begin < hole.start:
+                    tx.extend_coverage(self.account, dataset, market, symbol, begin, hole.start, job.now)
+                begin = max(begin, hole.end)
+            if begin <= job.proven:
+                tx.extend_coverage(self.account, dataset, market, symbol, begin, job.proven, job.now)
+
+        await self.recorder.submit(write)
+
+    # -- helpers of the steps
+
+    def _start(self, cursors: Cursors, dataset: str, symbol: str, now: datetime,
+               overlap: timedelta | None = None) -> datetime:  # fmt: skip
+        keeps = self.venue.retention[dataset].keeps if dataset in self.venue.retention else timedelta(days=90)
+        oldest = now - keeps + timedelta(minutes=1)
+        cursor = cursors.get((dataset, self.venue.market, symbol))
+        if cursor is not None:
+            margin = max(OVERLAP, 3 * self.settle) if overlap is None else overlap
+            start = cursor[1] - margin
+            return max(start if self.since is None else min(start, self.since), oldest)
+        first = oldest if self.backfill is None else self.ledger.born - self.backfill
+        return max(first, oldest)
+
+    def _took(self, job: Round, dataset: str, swept: Swept) -> None:
+        job.symbols |= swept.symbols
+        for hole in swept.unproven:
+            job.unproven.append(
+                Window(start=hole.start, end=hole.end, symbol=hole.symbol, reason=f"{dataset}: {hole.reason}")
+            )
+
+    def _recording(self, job: Round) -> Callable[[Page], Awaitable[None]]:
+        async def record(page: Page) -> None:
+            for told in page.told:
+                self._notes(job, told)
+            await self._record(page)
+
+        return record
+
+    def _notes(self, job: Round, told: object) -> None:
+        if isinstance(told, Snapshot) and told.dataset in (ORDERS, ALGO_ORDERS):
+            kind = "order" if told.dataset == ORDERS else "algo"
+            job.shown |= {(told.market, symbol, kind, name) for symbol, name in told.keys}
+        elif isinstance(told, Order):
+            job.symbols.add(told.symbol)
+            if told.kind == "algo" and told.actual_order_id:
+                job.symbols.add(told.symbol)
+            job.shown.add(order_key(told))
+        elif isinstance(told, Position | TransferTold) and told.symbol:
+            if not isinstance(told, Position) or told.quantity:
+                job.symbols.add(told.symbol)
+
+    async def _record(self, page: Page) -> None:
+        await self.recorder.record(
+            Telling(
+                account_id=self.account, source=REST, kind=page.kind, raw=page.reply.body,
+                received_at=self.recorder.clock.now(), told=page.told, event_time=page.as_of,
+                session_id=self.session_id, live_since=self.live_since(), keep=False,
+            )  # fmt: skip
+        )
+
+    def _differs(self, told: Iterable[object]) -> bool:
+        beliefs = self.ledger.beliefs
+        if beliefs is None:
+            return False
+        for one in told:
+            if isinstance(one, Balance):
+                balance = beliefs.balances.get((one.market, one.asset))
+                held, said = (balance.total, balance.as_of) if balance else (0, None)
+                if one.total != held and (said is None or one.as_of > said):
+                    return True
+            elif isinstance(one, Position) and one.quantity is not None:
+                position = beliefs.positions.get((one.market, one.symbol, one.position_side))
+                amount, when = (position.quantity or 0, position.as_of) if position else (0, None)
+                if one.quantity != amount and (when is None or one.as_of > when):
+                    return True
+        return False
+
+

@@ -1,0 +1,138 @@
+"""One WebSocket of a user-data stream: connects, reads every frame, knows when it is dead."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from datetime import datetime
+from types import TracebackType
+
+import structlog
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+from accountd.errors import BadRequest, KeyRefused, RateLimited, VenueError, VenueUnavailable
+from accountd.runtime.clock import Clock
+
+log = structlog.get_logger("accountd.watcher")
+
+MAX_FRAME = 16 * 1024 * 1024  # bytes; a larger one closes the connection with 1009
+REDACTED = "stream refused"
+
+
+def refusal(status: int, retry_after: str | None) -> VenueError:
+    """Say what a refused handshake means: wait, or give the key up, or try again."""
+    wait = float(retry_after) if retry_after and retry_after.isdigit() else None
+    if status in (418, 429):
+        return RateLimited(f"{REDACTED}: HTTP {status}", status=status, retry_after=wait or 60.0)
+    if status in (401,):
+        return KeyRefused(f"{REDACTED}: HTTP {status}", status=status)
+    if 400 <= status < 500 and status not in (403, 408):
+        return BadRequest(f"{REDACTED}: HTTP {status}", status=status)
+    return VenueUnavailable(f"{REDACTED}: HTTP {status}", status=status, retry_after=wait)
+
+
+class Watcher:
+    """A connected socket. ``on_frame`` gets every frame's bytes and the time it was read.
+
+    ``lost`` is set, with a reason, when the socket is closed or its peer is dead; ``alive_at`` is the
+    last moment (venue time) at which everything sent before it had certainly arrived.
+    """
+
+    def __init__(self, socket: ClientConnection, clock: Clock, beat: float,
+                 on_frame: Callable[[bytes, datetime], None]) -> None:  # fmt: skip
+        self.clock = clock
+        self.alive_at = clock.now()
+        self.frames = 0
+        self.last_frame = clock.monotonic()
+        self.reason = ""
+        self.lost = asyncio.Event()
+        self._socket = socket
+        self._beat = beat
+        self._on_frame = on_frame
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def open(cls, url: str, clock: Clock, *, timeout: float, beat: float,
+                   on_frame: Callable[[bytes, datetime], None]) -> Watcher:  # fmt: skip
+        """Connect and begin to read.
+
+        Raises:
+            VenueError: the handshake was refused or nobody answered; its text never names the URL.
+        """
+        try:
+            socket = await connect(
+                url, open_timeout=timeout, close_timeout=1, ping_interval=None, max_size=MAX_FRAME,
+                user_agent_header="accountd",
+            )  # fmt: skip
+        except InvalidStatus as error:
+            answer = error.response
+            raise refusal(answer.status_code, answer.headers.get("Retry-After")) from None
+        except (OSError, TimeoutError, WebSocketException) as error:
+            raise VenueUnavailable(f"stream does not connect: {type(error).__name__}") from None
+        watcher = cls(socket, clock, beat, on_frame)
+        watcher._tasks = [
+            asyncio.create_task(watcher._read(), name="accountd-read"),
+            asyncio.create_task(watcher._ping(), name="accountd-ping"),
+        ]
+        return watcher
+
+    async def send(self, frame: str) -> None:
+        """Send a control frame; a closed socket is noticed by the reader."""
+        with contextlib.suppress(ConnectionClosed):
+            await self._socket.send(frame)
+
+    async def close(self, reason: str = "closed by us") -> None:
+        """Stop reading and close; a second call changes nothing."""
+        self._lose(reason)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(WebSocketException, OSError, TimeoutError):
+            await asyncio.wait_for(self._socket.close(), 2)
+        self._socket.transport.abort()
+
+    async def __aenter__(self) -> Watcher:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:  # fmt: skip
+        await self.close()
+
+    def _lose(self, reason: str) -> None:
+        if not self.lost.is_set():
+            self.reason = reason
+            self.lost.set()
+
+    async def _read(self) -> None:
+        recv, now, on_frame = self._socket.recv, self.clock.now, self._on_frame
+        try:
+            while True:
+                frame = await recv(decode=False)
+                self.frames += 1
+                self.alive_at = moment = now()
+                self.last_frame = self.clock.monotonic()
+                on_frame(frame, moment)
+        except ConnectionClosed as error:
+            close = error.rcvd
+            self._lose(f"closed {close.code}" if close else "connection lost")
+
+    async def _ping(self) -> None:
+        """Ping on a beat; a peer that does not answer within one more beat is dead."""
+        while not self.lost.is_set():
+            await asyncio.sleep(self._beat)
+            asked = self.clock.now()
+            try:
+                answer = await self._socket.ping()
+                await asyncio.wait_for(answer, self._beat)
+            except ConnectionClosed:
+                return  # the reader says why
+            except TimeoutError:
+                self._lose("no answer to ping")
+                return
+            self.alive_at = max(self.alive_at, asked)
+
+
+

@@ -7,10 +7,9 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
-import structlog
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -19,8 +18,6 @@ from sqlalchemy.pool import NullPool, QueuePool
 from accountd.errors import DatabaseGone, SettingsError
 from accountd.store.exact import ExactSum
 from accountd.store.faults import translated
-
-log = structlog.get_logger(__name__)
 
 BUSY_TIMEOUT = 30.0  # seconds
 OLDEST_SQLITE = (3, 37, 0)  # STRICT tables
@@ -99,9 +96,6 @@ def sqlite_file(parsed: URL) -> Path:
 def _sqlite(parsed: URL, write: bool) -> Engine:
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise SettingsError(f"SQLite {sqlite3.sqlite_version} is too old: accountd needs 3.37 or newer")
-    if write and sqlite3.sqlite_version_info < SAFE_SQLITE:
-        # One writing connection, as here, does not meet the bug; a second program that writes could.
-        log.info("sqlite.version", version=sqlite3.sqlite_version, wal_reset_fix="3.51.3")
     connect = _sqlite_writer(sqlite_file(parsed)) if write else _sqlite_reader(sqlite_file(parsed))
     if write:
         engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=1, max_overflow=0)
@@ -146,7 +140,7 @@ def _sqlite_reader(path: Path) -> Callable[[], sqlite3.Connection]:
             connection.execute("PRAGMA query_only=ON")
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute("PRAGMA synchronous=FULL")
-            connection.create_aggregate("dsum", 1, ExactSum)
+            connection.create_aggregate("dsum", 1, cast(Any, ExactSum))
         except sqlite3.Error:
             connection.close()
             raise

@@ -1,0 +1,217 @@
+"""What is kept about the record itself: sessions, gaps, coverage, findings, missing orders."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Table, and_, delete, func, or_, select, union_all, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from accountd.core.changes import OrderKey, finding_name
+from accountd.store.rows import Gap
+from accountd.store.tables import accounts, coverage, fills, findings, gaps, orders, sessions, transfers
+
+CRASH = "crash"
+
+
+def upsert(connection: Connection, table: Table) -> Any:
+    """Return an INSERT that knows ON CONFLICT in the dialect of the connection."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+def gap_name(account_id: str, dataset: str, market: str, symbol: str, from_time: datetime) -> str:
+    """Return the id of a gap, the same whoever finds it and however often."""
+    parts = [account_id, dataset, market, symbol, from_time.isoformat()]
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:32]
+
+
+class Bookkeeping:
+    """The record's own books, written on a connection that is in a transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    # -- sessions
+
+    def open_session(self, session_id: str, account_id: str, opened_at: datetime) -> None:
+        """Write down that a session begins."""
+        row = {"session_id": session_id, "account_id": account_id, "opened_at": opened_at, "frames": 0}
+        self.connection.execute(sessions.insert(), row)
+
+    def update_session(
+        self,
+        session_id: str,
+        *,
+        subscribed_at: datetime | None = None,
+        live_at: datetime | None = None,
+        last_seen_at: datetime | None = None,
+        closed_at: datetime | None = None,
+        close_reason: str | None = None,
+        frames: int | None = None,
+    ) -> None:
+        """Write down how a session goes on; None leaves what is there."""
+        told = {
+            "subscribed_at": subscribed_at, "live_at": live_at, "last_seen_at": last_seen_at,
+            "closed_at": closed_at, "close_reason": close_reason, "frames": frames,
+        }  # fmt: skip
+        values = {name: value for name, value in told.items() if value is not None}
+        if values:
+            self.connection.execute(update(sessions).where(sessions.c.session_id == session_id).values(values))
+
+    def close_crashed_sessions(self, account_id: str, now: datetime) -> list[tuple[str, datetime]]:
+        """Close the sessions that a dead process left open; return each with its last proof of life."""
+        c = sessions.c
+        alive = func.coalesce(c.last_seen_at, c.live_at, c.subscribed_at, c.opened_at, type_=c.opened_at.type)
+        left = and_(c.account_id == account_id, c.closed_at.is_(None))
+        found = self.connection.execute(select(c.session_id, alive).where(left).order_by(c.opened_at)).all()
+        if found:
+            self.connection.execute(update(sessions).where(left).values(closed_at=now, close_reason=CRASH))
+        return [(name, seen) for name, seen in found]
+
+    # -- gaps
+
+    def open_gap(
+        self, account_id: str, dataset: str, market: str, symbol: str, from_time: datetime, reason: str,
+        now: datetime, to_time: datetime | None = None,
+    ) -> str:  # fmt: skip
+        """Write down a hole and return its id. The same hole again is open again, and may learn its end.
+
+        ``symbol`` is empty where the hole is in every symbol; ``from_time`` is the last proof of life.
+        """
+        name = gap_name(account_id, dataset, market, symbol, from_time)
+        fresh = upsert(self.connection, gaps).values(
+            gap_id=name, account_id=account_id, dataset=dataset, market=market, symbol=symbol,
+            from_time=from_time, to_time=to_time, reason=reason, opened_at=now, closed_at=None, recovered=0,
+        )  # fmt: skip
+        known = {"closed_at": None, "to_time": fresh.excluded.to_time}
+        self.connection.execute(fresh.on_conflict_do_update(index_elements=["gap_id"], set_=known))
+        return name
+
+    def close_gaps(
+        self, account_id: str, dataset: str, market: str, symbol: str | None, covered_to: datetime,
+        now: datetime, recovered: int = 0, covered_from: datetime | None = None,
+    ) -> list[Gap]:  # fmt: skip
+        """Close the open gaps that a sweep has covered, and return them as they are now.
+
+        Covered are those that begin not before ``covered_from`` (None: whenever) and whose end, or whose
+        beginning while the end is not known, is not after ``covered_to``, which then becomes the end.
+        ``symbol`` None closes those of every symbol. ``recovered`` rows are counted on the oldest.
+        """
+        c = gaps.c
+        covered = and_(
+            c.account_id == account_id, c.dataset == dataset, c.market == market, c.closed_at.is_(None),
+            func.coalesce(c.to_time, c.from_time, type_=c.from_time.type) <= covered_to,
+        )  # fmt: skip
+        if symbol is not None:
+            covered = and_(covered, c.symbol == symbol)
+        if covered_from is not None:
+            covered = and_(covered, c.from_time >= covered_from)
+        found = self.connection.execute(select(gaps).where(covered).order_by(c.from_time, c.gap_id)).mappings()
+        closed = [Gap(**row) for row in found.all()]
+        for gap in closed:
+            gap.to_time, gap.closed_at = gap.to_time or covered_to, now
+            gap.recovered, recovered = gap.recovered + recovered, 0
+            self.connection.execute(
+                update(gaps).where(c.gap_id == gap.gap_id)
+                .values(to_time=gap.to_time, closed_at=now, recovered=gap.recovered)
+            )  # fmt: skip
+        return closed
+
+    def open_gaps(self, account_id: str) -> list[Gap]:
+        """Return the account's holes that no sweep has covered yet, the oldest first."""
+        query = select(gaps).where(gaps.c.account_id == account_id, gaps.c.closed_at.is_(None))
+        found = self.connection.execute(query.order_by(gaps.c.from_time, gaps.c.gap_id)).mappings()
+        return [Gap(**row) for row in found]
+
+    def end_gap(self, gap_id: str, to_time: datetime) -> None:
+        """Write when a blind time ended; the gap stays open until a sweep covers it."""
+        self.connection.execute(update(gaps).where(gaps.c.gap_id == gap_id).values(to_time=to_time))
+
+    # -- coverage
+
+    def extend_coverage(
+        self, account_id: str, dataset: str, market: str, symbol: str, from_time: datetime, to_time: datetime,
+        proven_at: datetime,
+    ) -> None:  # fmt: skip
+        """Add a proven stretch of time; stretches that touch or overlap become one."""
+        c = coverage.c
+        touching = and_(
+            c.account_id == account_id, c.dataset == dataset, c.market == market, c.symbol == symbol,
+            c.from_time <= to_time, c.to_time >= from_time,
+        )  # fmt: skip
+        found = self.connection.execute(select(c.from_time, c.to_time, c.proven_at).where(touching)).all()
+        start = min([from_time, *(row.from_time for row in found)])
+        end = max([to_time, *(row.to_time for row in found)])
+        if any(row.from_time != start for row in found):
+            self.connection.execute(delete(coverage).where(touching, c.from_time != start))
+        merged = upsert(self.connection, coverage).values(
+            account_id=account_id, dataset=dataset, market=market, symbol=symbol, from_time=start, to_time=end,
+            proven_at=max([proven_at, *(row.proven_at for row in found)]),
+        )  # fmt: skip
+        keys = [column.name for column in coverage.primary_key]
+        moved = {"to_time": merged.excluded.to_time, "proven_at": merged.excluded.proven_at}
+        self.connection.execute(merged.on_conflict_do_update(index_elements=keys, set_=moved))
+
+    def cursors(self, account_id: str) -> dict[tuple[str, str, str], tuple[datetime, datetime]]:
+        """Return the latest proven stretch of each (dataset, market, symbol)."""
+        c = coverage.c
+        query = select(c.dataset, c.market, c.symbol, c.from_time, c.to_time)
+        found = self.connection.execute(query.where(c.account_id == account_id).order_by(c.to_time))
+        return {(row[0], row[1], row[2]): (row[3], row[4]) for row in found}
+
+    # -- findings, orders, accounts
+
+    def resolve_findings(self, account_id: str, kind: str, subject: str | None, now: datetime) -> int:
+        """Resolve open findings of a kind, about one subject or (None) all; return how many."""
+        c = findings.c
+        mine = and_(c.account_id == account_id, c.kind == kind, c.resolved_at.is_(None))
+        if subject is not None:
+            mine = and_(mine, c.subject == subject)
+        return self.connection.execute(update(findings).where(mine).values(resolved_at=now)).rowcount
+
+    def open_finding(
+        self, account_id: str, kind: str, severity: str, subject: str, detail: dict[str, Any], now: datetime
+    ) -> str:
+        """Open a finding and return its id; one that is there already stays as it is, but open."""
+        name = finding_name(account_id, kind, subject)
+        fresh = upsert(self.connection, findings).values(
+            finding_id=name, account_id=account_id, kind=kind, severity=severity, subject=subject,
+            detail=msgspec.json.encode(detail).decode(), opened_at=now, resolved_at=None,
+        )  # fmt: skip
+        known = {"resolved_at": None}
+        self.connection.execute(fresh.on_conflict_do_update(index_elements=["finding_id"], set_=known))
+        return name
+
+    def mark_missing(self, account_id: str, keys: Iterable[OrderKey], since: datetime) -> int:
+        """Mark orders that the venue no longer shows; return how many were not marked before."""
+        c, marked = orders.c, 0
+        for market, symbol, kind, order_id in keys:
+            this = and_(
+                c.account_id == account_id, c.market == market, c.symbol == symbol, c.kind == kind,
+                c.order_id == order_id, c.missing_since.is_(None),
+            )  # fmt: skip
+            marked += self.connection.execute(update(orders).where(this).values(missing_since=since)).rowcount
+        return marked
+
+    def known_symbols(self, account_id: str, market: str) -> dict[str, datetime]:
+        """Return the symbols with orders, fills or transfers, each with its last activity (venue time)."""
+        parts = [
+            select(table.c.symbol.label("symbol"), func.max(at, type_=at.type).label("at"))
+            .where(table.c.account_id == account_id, table.c.market == market, table.c.symbol.is_not(None))
+            .group_by(table.c.symbol)
+            for table, at in (
+                (orders, orders.c.updated_at), (fills, fills.c.traded_at), (transfers, transfers.c.occurred_at),
+            )
+        ]  # fmt: skip
+        found: dict[str, datetime] = {}
+        for symbol, at in self.connection.execute(union_all(*parts)):
+            found[symbol] = max(at, found.get(symbol, at))
+        return {symbol: at for symbol, at in found.items() if symbol}
+
+    def set_created_at(self, account_id: str, when: datetime) -> None:
+        """Correct the account's first start, from which on its events ring."""
+        self.connection.execute(update(accounts).where(accounts.c.account_id == account_id).values(created_at=when))

@@ -1,0 +1,245 @@
+"""The only way anything gets written down: one connection, one transaction at a time, from one thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import chain
+from typing import Any, TypeVar
+
+import msgspec
+import structlog
+from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy.engine import Row as SqlRow
+
+from accountd.core.alerts import OutboxRow
+from accountd.core.changes import Changes, Held, Wanted
+from accountd.core.journal import GENESIS
+from accountd.core.told import Balance, Order, Position
+from accountd.errors import Fenced, SettingsError
+from accountd.store import rows, statements, tables
+from accountd.store.bookkeeping import Bookkeeping, upsert
+from accountd.store.engine import SAFE_SQLITE
+from accountd.store.faults import translated
+from accountd.store.rows import AccountRow, Head, Reader, Row
+from accountd.store.types import time_text
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+OPEN = f"missing_since IS NULL AND status NOT IN ({tables.CLOSED})"
+# Written in this order; fills come last so that their committed_at is as close to the commit as can be.
+MAPPED: tuple[tuple[str, Callable[[Changes], Iterable[Row]]], ...] = (
+    ("journal", rows.journal),
+    ("orders", rows.orders),
+    ("order_events", rows.order_events),
+    ("balances", rows.balances),
+    ("balance_history", rows.balance_history),
+    ("positions", rows.positions),
+    ("position_history", rows.position_history),
+    ("transfers", rows.transfers),
+    ("findings", rows.findings),
+)
+
+
+class Writer:
+    """Owns the writing connection. Not for two threads at once; after a lost connection the next begin reconnects.
+
+    ``epochs`` holds each account's epoch as ``take_head`` set it; a write under an older one is fenced.
+    """
+
+    def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
+        self.engine = engine
+        self.clock = clock
+        self.epochs: dict[str, int] = {}
+        if engine.dialect.name == "sqlite":
+            safe = sqlite3.sqlite_version_info >= SAFE_SQLITE
+            log.info("store.sqlite", version=sqlite3.sqlite_version, wal_reset_fixed=safe)
+
+    @contextmanager
+    def begin(self) -> Iterator[Transaction]:
+        """Open a transaction; it commits at the end of the block and rolls back if the block raises.
+
+        Raises:
+            DatabaseGone: try again; whether a commit that was under way took effect is unknown, so take the
+                head again first.
+            DatabaseFull: try again when there is space.
+            DatabaseFailed: stop.
+            RecordRefused: a row breaks a constraint; a bug.
+        """
+        with translated(), self.engine.connect() as connection, connection.begin():
+            yield Transaction(connection, self.clock, self.epochs)
+
+    def close(self) -> None:
+        """Close the connection; SQLite then folds its WAL into the database file."""
+        self.engine.dispose()
+
+    def open_account(self, account_id: str, name: str, venue: str, environment: str, now: datetime) -> AccountRow:
+        """Find the account, or create it, in a transaction of its own (see Transaction)."""
+        with self.begin() as tx:
+            return tx.open_account(account_id, name, venue, environment, now)
+
+    def take_head(self, account_id: str) -> Head:
+        """Fence every earlier writer of the account, in a transaction of its own (see Transaction)."""
+        with self.begin() as tx:
+            return tx.take_head(account_id)
+
+    def load_small(self, account_id: str) -> tuple[list[Balance], list[Position], list[Order]]:
+        """Read the account's balances, positions and open orders (see Transaction)."""
+        with self.begin() as tx:
+            return tx.load_small(account_id)
+
+    def load(self, account_id: str, wanted: Wanted) -> Held:
+        """Find what is held of the wanted keys (see Transaction)."""
+        with self.begin() as tx:
+            return tx.load(account_id, wanted)
+
+    def write(
+        self,
+        changes: Sequence[Changes],
+        outbox: Sequence[OutboxRow] = (),
+        extra: Sequence[Callable[[Transaction], object]] = (),
+    ) -> datetime:
+        """Write changes, their alerts and extra operations in one transaction; return when it was committed."""
+        with self.begin() as tx:
+            for operation in extra:
+                tx.run(operation)
+            return tx.write(changes, outbox)
+
+
+class Transaction(Bookkeeping):
+    """One transaction of the writer. ``committed_at`` is what the fills written in it say."""
+
+    def __init__(self, connection: Connection, clock: Callable[[], datetime], epochs: dict[str, int]) -> None:
+        super().__init__(connection)
+        self.clock = clock
+        self.epochs = epochs
+        self.committed_at: datetime | None = None
+        self._dialect = connection.dialect.name
+        self._read = Reader(self._dialect)
+
+    def run(self, operation: Callable[[Transaction], T]) -> T:
+        """Do something else in the same transaction."""
+        return operation(self)
+
+    def open_account(self, account_id: str, name: str, venue: str, environment: str, now: datetime) -> AccountRow:
+        """Find the account, or create it with ``created_at`` = now and an empty journal.
+
+        Raises:
+            SettingsError: the account is kept from another venue or environment.
+        """
+        held = self._account(account_id)
+        if held is None:
+            fresh = AccountRow(
+                account_id=account_id, name=name, venue=venue, environment=environment, created_at=now, is_new=True
+            )  # fmt: skip
+            row = {column.name: getattr(fresh, column.name) for column in tables.accounts.c}
+            self.connection.execute(upsert(self.connection, tables.accounts).on_conflict_do_nothing(), row)
+            start = {"account_id": account_id, "seq": 0, "epoch": 0, "head": GENESIS}
+            self.connection.execute(upsert(self.connection, tables.heads).on_conflict_do_nothing(), start)
+            return fresh
+        if (held.venue, held.environment) != (venue, environment):
+            raise SettingsError(
+                f"account {account_id!r}: the record holds it for {held.venue} ({held.environment}), the settings "
+                f"say {venue} ({environment}); use another account name or another database"
+            )
+        return AccountRow(
+            account_id=account_id, name=held.name, venue=held.venue, environment=held.environment,
+            created_at=held.created_at, is_new=False,
+        )  # fmt: skip
+
+    def _account(self, account_id: str) -> SqlRow[Any] | None:
+        accounts = tables.accounts
+        return self.connection.execute(select(accounts).where(accounts.c.account_id == account_id)).first()
+
+    def take_head(self, account_id: str) -> Head:
+        """Return where the journal ends and fence every earlier writer by a new epoch.
+
+        Raises:
+            KeyError: no such account; open it first.
+        """
+        heads = tables.heads
+        taken = self.connection.execute(
+            update(heads).where(heads.c.account_id == account_id).values(epoch=heads.c.epoch + 1)
+            .returning(heads.c.seq, heads.c.head, heads.c.epoch)
+        ).first()  # fmt: skip
+        if taken is None:
+            raise KeyError(account_id)
+        self.epochs[account_id] = taken.epoch
+        return Head(taken.seq, bytes(taken.head), taken.epoch)
+
+    def load_small(self, account_id: str) -> tuple[list[Balance], list[Position], list[Order]]:
+        """Read all balances and positions of an account, and its open orders that are not missing."""
+        read, dialect = self._read, self._dialect
+
+        def found(table: str, where: str = "") -> Iterable[Any]:
+            return self.connection.exec_driver_sql(statements.of_account(dialect, table, where), (account_id,))
+
+        return (
+            [read.balance(row) for row in found("balances")],
+            [read.position(row) for row in found("positions")],
+            [read.order(row) for row in found("orders", OPEN)],
+        )
+
+    def load(self, account_id: str, wanted: Wanted) -> Held:
+        """Find what is held of the wanted keys, one statement a table; found orders come with their events."""
+        read = self._read
+        return Held(
+            orders=[read.order(row) for row in self._look_up("orders", account_id, wanted.orders, 4)],
+            order_events=[
+                read.order_event(row) for row in self._look_up("order_events", account_id, wanted.orders, 4)
+            ],
+            fills=[read.fill(row) for row in self._look_up("fills", account_id, wanted.fills, 3)],
+            transfers=[read.transfer(row) for row in self._look_up("transfers", account_id, wanted.transfers, 4)],
+        )
+
+    def _look_up(self, table: str, account_id: str, keys: set[Any], width: int) -> Iterable[Any]:
+        if not keys:
+            return ()
+        wanted = msgspec.json.encode(list(keys)).decode()
+        if self._dialect == "postgresql":
+            wanted = wanted.replace("\\u0000", "\\ufffd")  # as the rows are written
+        statement = statements.look_up(self._dialect, table, width)
+        return self.connection.exec_driver_sql(statement, (wanted, account_id))
+
+    def write(self, changes: Sequence[Changes], outbox: Sequence[OutboxRow] = ()) -> datetime:
+        """Write what tellings changed, and the alerts about it; return the time that the fills bear.
+
+        At most one ``Changes`` an account. The clock is read just before the fills, the last rows of all.
+
+        Raises:
+            Fenced: another worker has taken an account, or its journal has moved on.
+            KeyError: the head of an account was never taken.
+            RecordRefused: a row is there already that was to be new.
+        """
+        for one in changes:
+            self._advance(one)
+        for name, mapped in MAPPED:
+            self._insert(name, list(chain.from_iterable(map(mapped, changes))))
+        self._insert("outbox", list(map(rows.outbox, outbox)))
+        named = list(chain.from_iterable(map(rows.fill_names, changes)))
+        if named:
+            statements.run(self.connection, statements.name_fills(self._dialect), statements.NAME, named)
+        self.committed_at = now = self.clock()
+        stamp = time_text(now)
+        self._insert("fills", list(chain.from_iterable(rows.fills(one, stamp) for one in changes)))
+        return now
+
+    def _insert(self, name: str, values: list[Row]) -> None:
+        if values:
+            statement = statements.insert(self._dialect, name)
+            statements.run(self.connection, statement, statements.INSERT[name][0], values)
+
+    def _advance(self, changes: Changes) -> None:
+        """Move the account's head from where these changes start; whoever holds a newer epoch fences us."""
+        epoch = self.epochs[changes.account_id]
+        done = self.connection.exec_driver_sql(
+            statements.advance(self._dialect),
+            (changes.seq, changes.head, changes.account_id, epoch, changes.first_seq),
+        )
+        if done.rowcount != 1:
+            raise Fenced(
+                f"account {changes.account_id!r}: another worker has taken it over, or its journal is not at "
+                f"{changes.first_seq}"
+            )

@@ -56,7 +56,7 @@ class RestClient:
         self.urls = venue.urls(account.environment, account.rest_url, account.stream_url)
         self.clock = VenueClock(clock)
         self._venue = venue
-        self._budget = budget
+        self.budget = budget
         self._ticks = clock
         self._timeout = timeout.total_seconds()
         self._rng = rng or random.Random()
@@ -92,7 +92,7 @@ class RestClient:
     def take_limits(self, info: ExchangeInfo) -> None:
         """Hold the budget to the limits that the venue declares."""
         for pool, limit in info.limits.items():
-            self._budget.set_limit(self.pool(pool), limit)
+            self.budget.set_limit(self.pool(pool), limit)
 
     async def run(self, flow: Flow[T], priority: Priority, record: Record | None = None) -> T:
         """Drive a flow: send its calls, record its pages, throw refusals into it, return its result.
@@ -183,7 +183,7 @@ class RestClient:
         if (call.method, call.path) not in self._venue.allowed:
             raise BadRequest(f"{call.method} {call.path}: not on the list of what may be asked")
         pool = self.pool(call.pool)
-        await self._budget.acquire(pool, call.weight, priority)
+        await self.budget.acquire(pool, call.weight, priority)
         fetched_at = self.clock.now()
         started = self._ticks.monotonic()
         request = self._request(call)
@@ -197,7 +197,7 @@ class RestClient:
         self._observe(pool, headers)
         refusal = refusal_of(call, status, headers, body, self.clock.now(), secrets=(self._key,))
         if isinstance(refusal, RateLimited):
-            self._budget.pause(pool, refusal.retry_after or 0.0)
+            self.budget.pause(pool, refusal.retry_after or 0.0)
         if refusal is not None:
             raise refusal
         return Reply(body=body, fetched_at=fetched_at, status=status), seconds
@@ -235,4 +235,4 @@ class RestClient:
     def _observe(self, pool: str, headers: Mapping[str, str]) -> None:
         used = headers.get(self._venue.used_weight_header, "")
         if used.isascii() and used.isdecimal():
-            self._budget.observe(pool, int(used), self.clock.now())
+            self.budget.observe(pool, int(used), self.clock.now())

@@ -21,7 +21,8 @@ T = TypeVar("T")
 log = structlog.get_logger("accountd.dispatcher")
 
 GONE = 410  # HTTP: the receiver wants no more, ever
-FETCH = 500  # rows of one look at the database
+FETCH = 2_000  # rows of one look at the database
+LEISURE = 4  # a look that took a second is followed by four without, lest a backlog eat the machine
 DATABASE_PAUSE = 1.0  # seconds between tries while the database does not answer
 
 
@@ -91,7 +92,7 @@ class Dispatcher:
         self._results: list[Attempt] = []
         self._disabling: dict[str, str] = {}
         self._news = asyncio.Event()
-        self._stopping = False
+        self._halt = asyncio.Event()
         self._running = False
         self._senders: list[asyncio.Task[None]] = []
         self._sent = asyncio.Event()
@@ -127,6 +128,8 @@ class Dispatcher:
                         self._start(senders, name, queue)
                 self._sent.set()
                 self._news.set()
+        except ExceptionGroup as failures:
+            raise _first(failures) from failures
         finally:
             for sink in self._sinks.values():
                 await sink.close()
@@ -142,7 +145,7 @@ class Dispatcher:
 
         An attempt that does not end in time is broken off and made again after the next start.
         """
-        self._stopping = True
+        self._halt.set()
         for queue in self._queues.values():
             queue.close(self._concurrency)
         if not self._running:
@@ -272,7 +275,7 @@ class Dispatcher:
 
     async def _look(self, queue: HookQueue) -> None:
         """Fetch what the database holds for a hook: at the start, when a retry is due, when there is room."""
-        while not self._stopping:
+        while not self._halt.is_set():
             queue.stir.clear()
             if queue.disabled is not None and queue.missed:
                 await self._suppress(queue, queue.disabled)
@@ -293,6 +296,7 @@ class Dispatcher:
 
     async def _fetch(self, queue: HookQueue) -> None:
         exclude, now, most = queue.begin_look(), self._now(), min(FETCH, queue.room)
+        tick = _monotonic()
 
         def run(conn: Connection) -> tuple[list[OutboxRow], datetime | None]:
             return outbox.due(conn, queue.hook, now, most, exclude), outbox.next_due(conn, queue.hook, now)
@@ -302,7 +306,10 @@ class Dispatcher:
         except BaseException:
             queue.abandon_look()
             raise
-        queue.end_look(rows, len(rows) == most, next_at)
+        more = len(rows) == most
+        queue.end_look(rows, more, next_at)
+        if not more:
+            await _in_time(self._halt, min(LEISURE * (_monotonic() - tick), self._look_every))
 
     async def _suppress(self, queue: HookQueue, reason: str) -> None:
         queue.missed = False
@@ -322,6 +329,12 @@ class Dispatcher:
 
 def _monotonic() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _first(failures: ExceptionGroup[Exception]) -> Exception:
+    """Return the failure that ended a group of tasks; the others are what it took down."""
+    failure = failures.exceptions[0]
+    return _first(failure) if isinstance(failure, ExceptionGroup) else failure
 
 
 async def _in_time(event: asyncio.Event, seconds: float) -> bool:

@@ -111,7 +111,7 @@ class PinnedTransport(httpx.AsyncHTTPTransport):
             return self._known[1]
         try:
             addresses = await self._resolve(host, port)
-        except OSError:
+        except (OSError, UnicodeError):  # UnicodeError: no such name can exist
             raise SinkError("the target's name has no address") from None
         if not addresses:
             raise SinkError("the target's name has no address")

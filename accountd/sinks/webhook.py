@@ -44,7 +44,7 @@ def read_retry_after(text: str | None, now: datetime) -> float | None:
         return float(min(int(text.strip()[:12]), 10**9))
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError, TypeError, IndexError):  # it fails in all these ways on nonsense
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from accountd import sinks
@@ -131,6 +133,13 @@ async def test_retry_after_as_a_date_is_counted_from_the_attempt():
 def test_retry_after_that_makes_no_sense_says_nothing(text, seconds):
     """Whatever stands there, reading it neither fails nor overflows."""
     assert read_retry_after(text, NOW) == seconds
+
+
+@given(st.text())
+def test_retry_after_never_fails(text):
+    """A receiver may write anything there."""
+    seconds = read_retry_after(text, NOW)
+    assert seconds is None or seconds >= 0
 
 
 def test_a_date_that_has_passed_asks_for_nothing():

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from accountd.cli import demo_ledger
-from accountd.cli.demo_exchange import Exchange
+from accountd.cli.demo_exchange import ACCOUNT, Exchange
 from accountd.cli.demo_hooks import Receiver
 from accountd.cli.demo_story import Event, Finished, Opened, Pulse, Said
 from accountd.cli.demo_verdict import Rung, Verdict, compare
@@ -25,7 +25,6 @@ from accountd.runtime.metrics import Metrics
 from accountd.store import engine, migrate
 from accountd.web import server
 
-ACCOUNT = "demo"
 BEAT = 0.25  # seconds between two looks at the record
 READY_WITHIN = 15.0  # seconds
 QUIET_WITHIN = 20.0  # seconds
@@ -154,17 +153,20 @@ class Demo:
         self.began = asyncio.get_running_loop().time()
         await self.until(lambda: self.state is State.LIVE, READY_WITHIN, "the stream never went live")
         plan = self.plan
-        self.say(f"the stream is live; trading begins, about {plan.rate:.0f} events a second", "good")
+        self.say(
+            f"the stream is live; {self.watch.history} fills of history are read and do not ring", "good"
+        )
+        self.say(f"trading begins, about {plan.rate:.0f} events a second")
         self.exchange.trade()
         await self.for_seconds(plan.cut_at)
         self.say(f"the stream is cut for {plan.cut_for:.0f} seconds; trading goes on", "bad")
-        await self.exchange.cut()
+        self.exchange.cut()
         await self.for_seconds(plan.cut_for / 2)
         self.say("the listen key expires; trading goes on", "bad")
-        await self.exchange.expire_key()
+        self.exchange.expire_key()
         await self.for_seconds(plan.cut_for / 2)
         self.say("the stream may come back", "good")
-        await self.exchange.restore()
+        self.exchange.restore()
         await self.for_seconds(plan.seconds - plan.cut_at - plan.cut_for)
         await self.exchange.hold()
         self.say("trading stops; the last sweep and the last hooks")
@@ -181,7 +183,12 @@ class Demo:
             bad_signatures=self.receiver.bad_signatures,
         )
         verdict = compare(
-            truth, held, rung, open_gaps=self.watch.open_gaps, closed_gaps=self.watch.closed_gaps
+            truth,
+            held,
+            rung,
+            open_gaps=self.watch.open_gaps,
+            closed_gaps=self.watch.closed_gaps,
+            born=demo_ledger.milliseconds(self.watch.born) if self.watch.born else 0,
         )
         self.show(
             Finished(
@@ -204,7 +211,7 @@ class Demo:
             await self.beat()
             rung = len(self.receiver.first)
             healed = self.state is State.LIVE and not self.watch.open_gaps
-            if healed and loop.time() >= settled and len(self.watch.fills) == rung == self.exchange.fills:
+            if healed and loop.time() >= settled and self.here == rung == self.exchange.fills:
                 return
 
     async def for_seconds(self, seconds: float) -> None:
@@ -240,7 +247,7 @@ class Demo:
         """Return where things stand."""
         commit, hook = self.watch.latencies()
         return Pulse(
-            at=self.at, state=str(self.state), there=self.exchange.fills, here=len(self.watch.fills),
+            at=self.at, state=str(self.state), there=self.exchange.fills, here=self.here,
             rung=len(self.receiver.first), open_gaps=self.watch.open_gaps, commit=commit, hook=hook,
         )  # fmt: skip
 
@@ -252,6 +259,11 @@ class Demo:
     def at(self) -> float:
         """Return the seconds since the demo began."""
         return asyncio.get_running_loop().time() - self.began
+
+    @property
+    def here(self) -> int:
+        """Return how many fills of the demo are in the record."""
+        return len(self.watch.fills) - self.watch.history
 
     @property
     def state(self) -> State:

@@ -60,8 +60,13 @@ class Verdict:
         return not self.faults and all(line.exact for line in self.lines)
 
 
-def compare(truth: Ledger, held: Ledger, rung: Rung, *, open_gaps: int = 0, closed_gaps: int = 0) -> Verdict:
-    """Compare every fill, order, balance, position and transfer, and the alerts with the fills they owe."""
+def compare(
+    truth: Ledger, held: Ledger, rung: Rung, *, open_gaps: int = 0, closed_gaps: int = 0, born: int = 0
+) -> Verdict:
+    """Compare every fill, order, balance, position and transfer, and the alerts with the fills they owe.
+
+    Fills from before `born`, in ms, are history and owe none.
+    """
     faults = []
     if not truth.fills:
         faults.append("the exchange traded nothing, so nothing is proven")
@@ -78,7 +83,7 @@ def compare(truth: Ledger, held: Ledger, rung: Rung, *, open_gaps: int = 0, clos
             _line("balances", list(truth.balances.items()), list(held.balances.items())),
             _line("positions", list(truth.positions.items()), list(held.positions.items())),
             _line("transfers", list(truth.transfers.items()), list(held.transfers.items())),
-            _alerts(truth, rung),
+            _alerts({key for key, facts in truth.fills if facts["at"] >= born}, rung),
         ),
         faults=faults,
     )
@@ -113,9 +118,8 @@ def _difference(there: Facts, here: Facts) -> str:
     )
 
 
-def _alerts(truth: Ledger, rung: Rung) -> Line:
+def _alerts(owed: set[Key], rung: Rung) -> Line:
     """Compare the fills that rang with those that should have: each once, under one id."""
-    owed = {key for key, _ in truth.fills}
     told = set(rung.fills)
     second_ids = len(set(rung.ids)) - len(told)  # the same id twice is a retry, which receivers drop
     missing, surplus = owed - told, told - owed

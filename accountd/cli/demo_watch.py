@@ -20,6 +20,7 @@ class Watch:
         self.fills: dict[tuple[str, str], Row] = {}
         self.shown: set[tuple[str, str]] = set()
         self.gaps: dict[str, Row] = {}
+        self.born: datetime | None = None
         self.told: set[tuple[str, bool]] = set()
 
     def close(self) -> None:
@@ -32,6 +33,7 @@ class Watch:
         with engine.reading(self.reader) as connection:
             rows = {(row["symbol"], row["trade_id"]): row for row in queries.fills(connection, everything)}
             gaps = {row["gap_id"]: row for row in queries.gaps(connection, everything)}
+            self.born = next((row["created_at"] for row in queries.accounts(connection)), None)
         self.fills, self.gaps = rows, gaps
 
     def events(self, at: float) -> Iterator[Event]:
@@ -53,9 +55,14 @@ class Watch:
         )
 
     @property
+    def history(self) -> int:
+        """Return how many fills are from before the first start."""
+        return sum(self._is_history(row) for row in self.fills.values())
+
+    @property
     def late(self) -> int:
-        """Return how many fills only REST told."""
-        return sum(row["source"] == "rest" for row in self.fills.values())
+        """Return how many fills since the first start only REST told."""
+        return sum(row["source"] == "rest" and not self._is_history(row) for row in self.fills.values())
 
     @property
     def open_gaps(self) -> int:
@@ -66,6 +73,9 @@ class Watch:
     def closed_gaps(self) -> int:
         """Return how many gaps were opened and closed."""
         return len(self.gaps) - self.open_gaps
+
+    def _is_history(self, row: Row) -> bool:
+        return self.born is None or bool(row["traded_at"] < self.born)
 
     def _traded(self, key: tuple[str, str]) -> Any:
         return self.fills[key]["traded_at"]

@@ -7,7 +7,10 @@ import pytest
 
 from accountd.cli.demo_verdict import Ledger, Rung, compare
 
-FILLS = [(("BTCUSDT", str(n)), {"price": Decimal("64000.1"), "quantity": Decimal("0.01")}) for n in range(5)]
+FILLS = [
+    (("BTCUSDT", str(n)), {"price": Decimal("64000.1"), "quantity": Decimal("0.01"), "at": 1000 + n})
+    for n in range(5)
+]
 TRUTH = Ledger(
     fills=FILLS,
     orders={("order", "BTCUSDT", "1"): {"status": "FILLED", "filled": Decimal("0.05")}},
@@ -18,9 +21,9 @@ TRUTH = Ledger(
 RUNG = Rung(ids=[f"msg_{n}" for n in range(5)], fills=[key for key, _ in FILLS])
 
 
-def verdict(held=TRUTH, rung=RUNG, truth=TRUTH, open_gaps=0, closed_gaps=1):
+def verdict(held=TRUTH, rung=RUNG, truth=TRUTH, open_gaps=0, closed_gaps=1, born=1000):
     """Compare with nothing wrong but what is passed."""
-    return compare(truth, held, rung, open_gaps=open_gaps, closed_gaps=closed_gaps)
+    return compare(truth, held, rung, open_gaps=open_gaps, closed_gaps=closed_gaps, born=born)
 
 
 def line(found, what):
@@ -46,9 +49,15 @@ def test_scale_is_no_difference():
         ("fills", replace(TRUTH, fills=FILLS[:-1])),
         ("fills", replace(TRUTH, fills=[*FILLS, FILLS[0]])),
         ("fills", replace(TRUTH, fills=[*FILLS, (("BTCUSDT", "77"), FILLS[0][1])])),
-        ("fills", replace(TRUTH, fills=[*FILLS[:-1], (FILLS[-1][0], {**FILLS[-1][1], "price": Decimal("1")})])),
+        (
+            "fills",
+            replace(TRUTH, fills=[*FILLS[:-1], (FILLS[-1][0], {**FILLS[-1][1], "price": Decimal("1")})]),
+        ),
         ("orders", replace(TRUTH, orders={})),
-        ("orders", replace(TRUTH, orders={("order", "BTCUSDT", "1"): {"status": "NEW", "filled": Decimal(0)}})),
+        (
+            "orders",
+            replace(TRUTH, orders={("order", "BTCUSDT", "1"): {"status": "NEW", "filled": Decimal(0)}}),
+        ),
         ("balances", replace(TRUTH, balances={"USDT": {"total": Decimal("99.50000001")}})),
         ("balances", replace(TRUTH, balances={**TRUTH.balances, "BNB": {"total": Decimal("1")}})),
         ("positions", replace(TRUTH, positions={})),
@@ -78,6 +87,12 @@ def test_wrong_alerts_are_found(rung):
     """A fill that never rang, rang under two ids, or rang without being one, is not exact."""
     found = verdict(rung=rung)
     assert [entry.what for entry in found.lines if not entry.exact] == ["alerts"]
+
+
+def test_history_owes_no_alert():
+    """A fill from before the first start must not ring, and one that does is wrong."""
+    assert verdict(born=1001, rung=Rung(ids=RUNG.ids[1:], fills=RUNG.fills[1:])).exact
+    assert not verdict(born=1001).exact
 
 
 def test_retry_under_the_same_id_is_exact():

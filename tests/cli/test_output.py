@@ -57,7 +57,9 @@ def test_csv_writes_null_as_nothing():
 
 def test_plain_lines_align_and_carry_no_colour():
     """Numbers are aligned on the right, and nothing is an escape sequence."""
-    lines = list(output.plain_lines(["asset", "total"], [["BTC", Decimal("1.5")], ["USDT", Decimal("100.25")]]))
+    lines = list(
+        output.plain_lines(["asset", "total"], [["BTC", Decimal("1.5")], ["USDT", Decimal("100.25")]])
+    )
     assert lines == ["asset   total", "BTC       1.5", "USDT   100.25"]
 
 

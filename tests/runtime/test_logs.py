@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from accountd.runtime import logs
 
-SECRET = "s3cr3t/with+odd=chars\"quote"
+SECRET = 's3cr3t/with+odd=chars"quote'
 
 
 @pytest.fixture
@@ -77,7 +77,13 @@ def test_json_is_one_object_a_line(written):
 def test_chatty_libraries_are_quiet(written):
     """Libraries that write URLs at INFO do not write them here."""
     logs.setup("debug", "json", written)
-    for name in ("httpx", "httpcore.connection", "websockets.client", "apscheduler.executors", "uvicorn.access"):
+    for name in (
+        "httpx",
+        "httpcore.connection",
+        "websockets.client",
+        "apscheduler.executors",
+        "uvicorn.access",
+    ):
         logging.getLogger(name).info("GET https://host/?secret")
     assert written.getvalue() == ""
 

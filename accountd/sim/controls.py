@@ -42,9 +42,15 @@ class Controls:
             known = ", ".join(f"`{name}`" for name in METHODS)
             text = f"unknown variant {method}, expected one of {known} at line 1 column 28"
             raise Wrong(2, f"Invalid request: {text}")
-        if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        if not self._valid_id(number):
             raise Wrong(2, "Invalid request: request ID must be an unsigned integer")
         return {"result": self._do(method, params), "id": number}
+
+    def _valid_id(self, number: Any) -> bool:
+        # The documents want an unsigned integer; the official SDK sends a hex string and is served.
+        if isinstance(number, str):
+            return not self.session.server.strict_ids and number.isalnum()
+        return isinstance(number, int) and not isinstance(number, bool) and number >= 0
 
     def _do(self, method: str, params: Any) -> Any:
         if method == "LIST_SUBSCRIPTIONS":

@@ -26,6 +26,7 @@ class SimServer:
     """Serves an exchange: `async with SimServer(exchange) as sim: sim.rest_url, sim.stream_url, sim.faults`.
 
     Times are in seconds except `key_lifetime_ms`. `expiry_told` False lets listen keys die in silence.
+    `strict_ids` True refuses control messages whose id is a string, as documented.
     Public: exchange, faults, keys, limit, api, sessions, connections, counts.
     """
 
@@ -43,10 +44,11 @@ class SimServer:
         symbolless_all_orders: bool = True,
         compress: bool = True,
         expiry_told: bool = True,
+        strict_ids: bool = False,
     ) -> None:
         self.exchange, self.host, self.port = exchange, host, port
         self.ping_interval, self.pong_timeout, self.max_age = ping_interval, pong_timeout, max_age
-        self.compress, self.expiry_told = compress, expiry_told
+        self.compress, self.expiry_told, self.strict_ids = compress, expiry_told, strict_ids
         self.faults = Faults(exchange.seed)
         self.keys = ListenKeys(exchange, key_lifetime_ms)
         self.limit = WeightLimit(exchange.clock, weight_limit)

@@ -60,15 +60,15 @@ def _decode_loose(frame: bytes | str, refusal: Exception, depth: int = 0) -> Dec
     """Decode what is no known event in the usual form: wrapped otherwise, an ack, unknown, or torn."""
     try:
         loose = _loose.decode(frame)
-        if loose.data is not None and loose.e is None and depth == 0:
+        if len(loose.data) and loose.e is None and depth == 0:
             return _decode_inner(bytes(loose.data))
-        if loose.e is None and loose.id is not None:
+        if loose.e is None and len(loose.id):
             return _decode_ack(loose)
         if loose.e is not None and loose.e not in KNOWN:
             return _unknown(loose.e, from_ms(loose.E) if loose.E is not None else None)
         if loose.e is None:
             plain.decode(frame)  # bad UTF-8 outside the fields that were read
-            return _decode_ack(loose) if loose.code or loose.error else _unknown("", None)
+            return _decode_ack(loose) if len(loose.code) or len(loose.error) else _unknown("", None)
     except UNREADABLE as worse:
         refusal = worse
     return _undecodable(refusal)
@@ -83,11 +83,13 @@ def _decode_inner(frame: bytes) -> Decoded:
 
 
 def _decode_ack(loose: Loose) -> Decoded:
-    number = plain.decode(loose.id) if loose.id is not None else None
-    error = loose.msg if loose.msg is not None else (bytes(loose.error).decode() if loose.error else None)
-    if error is None and loose.code is not None:
+    number = plain.decode(loose.id) if len(loose.id) else None
+    error = (
+        loose.msg if loose.msg is not None else (bytes(loose.error).decode() if len(loose.error) else None)
+    )
+    if error is None and len(loose.code):
         error = bytes(loose.code).decode()
-    result = plain.decode(loose.result) if loose.result is not None else None
+    result = plain.decode(loose.result) if len(loose.result) else None
     ack = Ack(id=number if isinstance(number, int) else None, result=result, error=error)
     return Decoded(kind=ACK, event_time=None, told=[], control=ACK, ack=ack)
 

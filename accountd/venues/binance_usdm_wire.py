@@ -10,6 +10,8 @@ from decimal import Decimal
 
 import msgspec
 
+NOTHING = msgspec.Raw(b"")
+
 
 class OrderBody(msgspec.Struct, gc=False):
     """`o` of ORDER_TRADE_UPDATE; the attributes are the venue's letters."""
@@ -199,9 +201,9 @@ class Loose(msgspec.Struct, gc=False):
 
     e: str | None = None
     E: int | None = None
-    data: msgspec.Raw | None = None
-    id: msgspec.Raw | None = None
-    result: msgspec.Raw | None = None
-    error: msgspec.Raw | None = None
-    code: msgspec.Raw | None = None
+    data: msgspec.Raw = NOTHING
+    id: msgspec.Raw = NOTHING
+    result: msgspec.Raw = NOTHING
+    error: msgspec.Raw = NOTHING
+    code: msgspec.Raw = NOTHING
     msg: str | None = None

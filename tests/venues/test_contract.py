@@ -1,0 +1,484 @@
+"""The official samples of Binance USDⓈ-M, field by field: nothing that means something is lost."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal as D
+
+import pytest
+
+from accountd.core.told import Balance, Fill, Notice, Order, Position, Snapshot, SymbolConfig, Transfer
+from accountd.venues import VENUES, open_venue
+from accountd.venues.base import from_ms
+from tests.venues.tape import AT, TAPES, frame, load, raw, wrap
+
+VENUE = open_venue("binance-usdm")
+EVENTS = sorted(path.stem for path in TAPES.glob("event_*.json"))
+
+
+def same(value):
+    """Return the value itself."""
+    return value
+
+
+def absent(value):
+    """Return None for what the venue writes when there is nothing."""
+    return None if value in ("", "0", 0) else str(value)
+
+
+def margin(value):
+    """Return the one spelling of a margin type."""
+    return {"isolated": "ISOLATED", "cross": "CROSS", "CROSSED": "CROSS"}[value]
+
+
+# The venue's field -> the attribute that carries its meaning, and how it reads. What is not named here
+# carries no meaning for the record: book notional, working type, price protection, self-trade and price
+# match modes, strategy ids, trailing parameters, wallet parts and change amounts (all kept in the raw bytes).
+ORDER_UPDATE = {
+    "s": ("symbol", same),
+    "c": ("client_order_id", same),
+    "S": ("side", same),
+    "o": ("type", same),
+    "f": ("time_in_force", same),
+    "q": ("quantity", D),
+    "p": ("price", D),
+    "ap": ("average_price", D),
+    "sp": ("stop_price", D),
+    "x": ("execution_type", same),
+    "X": ("status", same),
+    "i": ("order_id", str),
+    "l": ("last_quantity", D),
+    "z": ("filled_quantity", D),
+    "T": ("updated_at", from_ms),
+    "R": ("reduce_only", same),
+    "ps": ("position_side", same),
+    "er": ("reason", absent),
+}
+FILL_UPDATE = {
+    "s": ("symbol", same),
+    "t": ("trade_id", str),
+    "i": ("order_id", str),
+    "S": ("side", same),
+    "L": ("price", D),
+    "l": ("quantity", D),
+    "T": ("traded_at", from_ms),
+    "c": ("client_order_id", same),
+    "ps": ("position_side", same),
+    "n": ("commission", D),
+    "N": ("commission_asset", same),
+    "rp": ("realized_pnl", D),
+    "m": ("is_maker", same),
+}
+ALGO_UPDATE = {
+    "caid": ("client_order_id", same),
+    "aid": ("order_id", str),
+    "o": ("type", same),
+    "s": ("symbol", same),
+    "S": ("side", same),
+    "ps": ("position_side", same),
+    "f": ("time_in_force", same),
+    "q": ("quantity", D),
+    "X": ("status", same),
+    "ai": ("actual_order_id", absent),
+    "tp": ("stop_price", D),
+    "p": ("price", D),
+    "R": ("reduce_only", same),
+    "rm": ("reason", same),
+}
+BALANCE_UPDATE = {"a": ("asset", same), "wb": ("total", D)}
+POSITION_UPDATE = {
+    "s": ("symbol", same),
+    "pa": ("quantity", D),
+    "ep": ("entry_price", D),
+    "bep": ("break_even_price", D),
+    "up": ("unrealized_pnl", D),
+    "mt": ("margin_type", margin),
+    "ps": ("position_side", same),
+}
+ORDER_ROW = {
+    "avgPrice": ("average_price", D),
+    "clientOrderId": ("client_order_id", same),
+    "cumQuote": ("filled_quote", D),
+    "executedQty": ("filled_quantity", D),
+    "orderId": ("order_id", str),
+    "origQty": ("quantity", D),
+    "price": ("price", D),
+    "reduceOnly": ("reduce_only", same),
+    "side": ("side", same),
+    "positionSide": ("position_side", same),
+    "status": ("status", same),
+    "stopPrice": ("stop_price", D),
+    "symbol": ("symbol", same),
+    "time": ("created_at", from_ms),
+    "timeInForce": ("time_in_force", same),
+    "type": ("type", same),
+    "updateTime": ("updated_at", from_ms),
+}
+ALGO_ROW = {
+    "algoId": ("order_id", str),
+    "clientAlgoId": ("client_order_id", same),
+    "orderType": ("type", same),
+    "symbol": ("symbol", same),
+    "side": ("side", same),
+    "positionSide": ("position_side", same),
+    "timeInForce": ("time_in_force", same),
+    "quantity": ("quantity", D),
+    "algoStatus": ("status", same),
+    "actualOrderId": ("actual_order_id", absent),
+    "triggerPrice": ("stop_price", D),
+    "price": ("price", D),
+    "reduceOnly": ("reduce_only", same),
+    "createTime": ("created_at", from_ms),
+    "updateTime": ("updated_at", from_ms),
+}
+TRADE_ROW = {
+    "commission": ("commission", D),
+    "commissionAsset": ("commission_asset", same),
+    "id": ("trade_id", str),
+    "maker": ("is_maker", same),
+    "orderId": ("order_id", str),
+    "price": ("price", D),
+    "qty": ("quantity", D),
+    "quoteQty": ("quote_quantity", D),
+    "realizedPnl": ("realized_pnl", D),
+    "side": ("side", same),
+    "positionSide": ("position_side", same),
+    "symbol": ("symbol", same),
+    "time": ("traded_at", from_ms),
+}
+INCOME_ROW = {
+    "symbol": ("symbol", absent),
+    "incomeType": ("kind", str.lower),
+    "income": ("amount", D),
+    "asset": ("asset", same),
+    "info": ("info", same),
+    "time": ("occurred_at", from_ms),
+    "tranId": ("transfer_id", str),
+    "tradeId": ("trade_id", absent),
+}
+POSITION_ROW = {
+    "symbol": ("symbol", same),
+    "positionSide": ("position_side", same),
+    "positionAmt": ("quantity", D),
+    "entryPrice": ("entry_price", D),
+    "breakEvenPrice": ("break_even_price", D),
+    "unRealizedProfit": ("unrealized_pnl", D),
+}
+ASSET_ROW = {"asset": ("asset", same), "walletBalance": ("total", D), "availableBalance": ("free", D)}
+CONFIG_ROW = {"symbol": ("symbol", same), "marginType": ("margin_type", margin), "leverage": ("leverage", D)}
+PAGES = [
+    ("GET_fapi_v1_allOrders", "orders", ORDER_ROW),
+    ("GET_fapi_v1_openOrders", "open_orders", ORDER_ROW),
+    ("GET_fapi_v1_order", "order", ORDER_ROW),
+    ("GET_fapi_v1_allAlgoOrders", "algo_orders", ALGO_ROW),
+    ("GET_fapi_v1_openAlgoOrders", "open_algo_orders", ALGO_ROW),
+    ("GET_fapi_v1_algoOrder", "algo_order", ALGO_ROW),
+    ("GET_fapi_v1_userTrades", "fills", TRADE_ROW),
+    ("GET_fapi_v1_income", "income", INCOME_ROW),
+    ("GET_fapi_v3_positionRisk", "positions", POSITION_ROW),
+    ("GET_fapi_v3_account", "account", ASSET_ROW),
+    ("GET_fapi_v3_account.docs", "account", ASSET_ROW),
+    ("GET_fapi_v1_symbolConfig", "symbol_config", CONFIG_ROW),
+]
+
+
+def agrees(told, row, table):
+    """Check that every field of meaning in ``row`` stands in ``told``; a missing one is None there."""
+    for field, (attribute, read) in table.items():
+        expected = read(row[field]) if field in row else None
+        assert getattr(told, attribute) == expected, (field, attribute)
+
+
+def decode(event):
+    """Decode plain values as a frame."""
+    return VENUE.decode(frame(event), AT)
+
+
+def trade(**changes):
+    """Return the official order sample turned into a trade."""
+    event = load("event_ORDER_TRADE_UPDATE")
+    filled = {"x": "TRADE", "X": "PARTIALLY_FILLED", "l": "0.0004", "z": "0.0004", "L": "7103.0512345678"}
+    event["o"] |= filled | {
+        "t": 9007199254740993,
+        "n": "0.00028412",
+        "rp": "-1.5",
+        "m": True,
+        "ap": "7103.05",
+    }
+    event["o"] |= changes
+    return event
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_every_official_event_is_known(name):
+    """Every published user-data event decodes to something typed under its own name."""
+    decoded = VENUE.decode(raw(name), AT)
+    assert decoded.kind == load(name)["e"]
+    assert decoded.event_time == from_ms(load(name)["E"])
+    assert decoded.told
+    assert not any(isinstance(row, Notice) and row.kind in ("unknown", "undecodable") for row in decoded.told)
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_wrapped_raw_and_text_frames_tell_the_same(name):
+    """A frame means the same raw, inside a combined stream, as text, and with E written as text."""
+    event = load(name)
+    plain = decode(event)
+    for other in (
+        wrap(event),
+        wrap(event).decode(),
+        frame(event).decode(),
+        frame(event | {"E": str(event["E"])}),
+    ):
+        assert VENUE.decode(other, AT) == plain
+    turned = json.dumps({"data": event, "stream": "s"}).encode()
+    assert VENUE.decode(turned, AT) == plain
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_new_fields_change_nothing(name):
+    """Fields that the venue adds, at the top or inside, are ignored."""
+    event = load(name)
+    more = {key: (value | {"zz": [1]} if isinstance(value, dict) else value) for key, value in event.items()}
+    if name.split("_", 1)[1] in ("STRATEGY_UPDATE", "GRID_UPDATE", "CONDITIONAL_ORDER_TRIGGER_REJECT"):
+        more = event  # shown whole, so what is added is shown too
+    assert decode(more | {"new": {"a": 1.5}}) == decode(event)
+
+
+def test_order_update_loses_nothing():
+    """ORDER_TRADE_UPDATE carries every field of meaning into the order."""
+    event = load("event_ORDER_TRADE_UPDATE")
+    (order,) = decode(event).told
+    agrees(order, event["o"], ORDER_UPDATE)
+    assert order.created_at == order.updated_at == from_ms(event["o"]["T"])
+    assert (order.market, order.kind, order.source) == ("usdm", "order", "stream")
+    assert order.event_at == from_ms(event["E"])
+
+
+def test_trade_is_order_and_fill_exactly():
+    """A trade tells the order and a fill whose quote quantity is the exact product."""
+    event = trade()
+    order, fill = decode(event).told
+    agrees(order, event["o"], ORDER_UPDATE)
+    agrees(fill, event["o"], FILL_UPDATE)
+    assert order.created_at is None
+    assert fill.trade_id == "9007199254740993"
+    assert fill.quote_quantity == D("2.84122049382712")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"x": "CANCELED"}, {"l": "0"}, {"t": 0}, {"x": "EXPIRED"}, {"x": "AMENDMENT", "M": "7"}]
+)
+def test_what_did_not_trade_is_no_fill(changes):
+    """Only an execution with a quantity and a trade id is a fill."""
+    assert [type(row) for row in decode(trade(**changes)).told] == [Order]
+
+
+def test_commission_not_told_is_none():
+    """N and n are missing when there was no commission: None, not zero."""
+    event = trade()
+    del event["o"]["N"], event["o"]["n"]
+    fill = decode(event).told[1]
+    assert fill.commission is None
+    assert fill.commission_asset is None
+
+
+@pytest.mark.parametrize("name", ["autoclose-1", "adl_autoclose", "settlement_autoclose-9"])
+def test_forced_closes_are_told_as_liquidation(name):
+    """Liquidation, auto-deleveraging and settlement are recognised by their client order id."""
+    told = decode(trade(c=name, x="CALCULATED")).told
+    assert [type(row) for row in told] == [Order, Fill, Notice]
+    assert told[2].kind == "liquidation"
+
+
+def test_words_of_tomorrow_are_kept_as_told():
+    """Unknown statuses, types, execution types and reasons pass through."""
+    (order,) = decode(trade(x="TELEPORTED", X="HALF_DONE", o="SIDEWAYS", f="XYZ")).told
+    assert (order.execution_type, order.status, order.type, order.time_in_force) == (
+        "TELEPORTED", "HALF_DONE", "SIDEWAYS", "XYZ",
+    )  # fmt: skip
+
+
+def test_numbers_may_be_numbers():
+    """Amounts written as JSON numbers keep every digit."""
+    text = frame(trade()).replace(b'"7103.0512345678"', b"7103.05123456780000000000001")
+    fill = VENUE.decode(text, AT).told[1]
+    assert fill.price == D("7103.05123456780000000000001")
+
+
+def test_account_update_loses_nothing():
+    """ACCOUNT_UPDATE tells each asset's wallet balance and each side's position."""
+    event = load("event_ACCOUNT_UPDATE")
+    told = decode(event).told
+    for row, sent in zip(told[:2], event["a"]["B"], strict=True):
+        assert isinstance(row, Balance)
+        agrees(row, sent, BALANCE_UPDATE)
+        assert (row.free, row.locked, row.reason) == (None, None, "ORDER")
+    for row, sent in zip(told[2:], event["a"]["P"], strict=True):
+        assert isinstance(row, Position)
+        agrees(row, sent, POSITION_UPDATE)
+    assert {row.as_of for row in told} == {from_ms(event["T"])}
+    assert {row.seen_at for row in told} == {from_ms(event["E"])}
+
+
+@pytest.mark.parametrize("reason", ["DEPOSIT", "WITHDRAW", "FUNDING_FEE", "AUTO_EXCHANGE", "TOMORROW"])
+def test_money_from_outside_hints_at_a_transfer(reason):
+    """Every reason that moves money asks for a look at the income history, with its symbol if told."""
+    event = load("event_ACCOUNT_UPDATE")
+    event["a"] |= {"m": reason, "S": "BTCUSDT", "P": []}
+    hint = decode(event).told[-1]
+    assert (hint.kind, hint.symbol) == ("transfer.hint", "BTCUSDT")
+
+
+def test_algo_update_loses_nothing():
+    """ALGO_UPDATE tells a conditional order, under ``o`` or ``ao``; what it filled only once it fired."""
+    event = load("event_ALGO_UPDATE")
+    (order,) = decode(event).told
+    agrees(order, event["o"], ALGO_UPDATE)
+    assert (order.kind, order.filled_quantity, order.average_price) == ("algo", None, None)
+    fired = event["o"] | {"ai": "8886774", "aq": "0.01", "ap": "750.1", "X": "FINISHED", "rm": ""}
+    other = {key: value for key, value in event.items() if key != "o"} | {"ao": fired}
+    (order,) = decode(other).told
+    assert (order.actual_order_id, order.filled_quantity, order.average_price) == (
+        "8886774",
+        D("0.01"),
+        D("750.1"),
+    )
+    assert order.reason is None
+
+
+def test_config_update_tells_leverage_or_mode():
+    """ACCOUNT_CONFIG_UPDATE tells the leverage of a symbol, or the multi-assets switch."""
+    event = load("event_ACCOUNT_CONFIG_UPDATE")
+    assert decode(event).told == [
+        SymbolConfig(market="usdm", symbol="BTCUSDT", as_of=from_ms(event["T"]), leverage=D(25))
+    ]
+    (notice,) = decode({"e": event["e"], "E": 1, "T": 1, "ai": {"j": True}}).told
+    assert (notice.kind, notice.detail) == ("config", {"multi_assets": True})
+
+
+def test_margin_call_keeps_its_positions():
+    """MARGIN_CALL keeps every figure as text."""
+    (notice,) = VENUE.decode(raw("event_MARGIN_CALL"), AT).told
+    assert notice.kind == "margin.call"
+    assert notice.symbol == "ETHUSDT"
+    assert notice.detail == {
+        "cross_wallet_balance": "3.16812045",
+        "positions": [
+            {
+                "symbol": "ETHUSDT", "position_side": "LONG", "quantity": "1.327", "margin_type": "CROSS",
+                "isolated_wallet": "0", "mark_price": "187.17127", "unrealized_pnl": "-1.166074",
+                "maintenance_margin": "1.614445",
+            }
+        ],
+    }  # fmt: skip
+
+
+def test_trade_lite_is_only_a_hint():
+    """TRADE_LITE tells no fill: it lacks commission and status, and the full event follows."""
+    (notice,) = VENUE.decode(raw("event_TRADE_LITE"), AT).told
+    assert (notice.kind, notice.symbol, notice.detail["trade_id"]) == ("hint", "BTCUSDT", "109100866")
+
+
+def test_key_expiry_is_control_without_the_key():
+    """listenKeyExpired is a control that names the key to the session and to nobody else."""
+    decoded = VENUE.decode(raw("event_listenKeyExpired"), AT)
+    key = load("event_listenKeyExpired")["listenKey"]
+    assert (decoded.control, decoded.listen_key) == ("key_expired", key)
+    assert key not in repr(decoded)
+    assert VENUE.decode(b'{"e":"listenKeyExpired"}', AT).control == "key_expired"
+
+
+@pytest.mark.parametrize(("name", "kind", "table"), PAGES)
+def test_every_page_loses_nothing(name, kind, table):
+    """Every REST page carries each field of meaning of each row."""
+    rows = load(name)
+    rows = rows["assets"] if kind == "account" else rows if isinstance(rows, list) else [rows]
+    told = [row for row in VENUE.decode_page(kind, raw(name), AT) if not isinstance(row, Snapshot)]
+    assert len(told) == len(rows)
+    for row, sent in zip(told, rows, strict=True):
+        agrees(row, sent, table)
+        if not isinstance(row, SymbolConfig):
+            assert row.source == "rest"
+        if isinstance(row, Balance | Position):
+            assert row.as_of == AT
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "dataset", "keys"),
+    [
+        ("GET_fapi_v3_positionRisk", "positions", "positions", {("ADAUSDT", "BOTH")}),
+        ("GET_fapi_v1_openOrders", "open_orders", "orders", {("BTCUSDT", "1917641")}),
+        ("GET_fapi_v1_openAlgoOrders", "open_algo_orders", "algo_orders", {("BNBUSDT", "2148627")}),
+    ],
+)
+def test_lists_of_all_say_what_is_absent(name, kind, dataset, keys):
+    """A page that lists everything open says so, unless a row of it could not be read."""
+    snapshot = VENUE.decode_page(kind, raw(name), AT)[-1]
+    assert snapshot == Snapshot(market="usdm", dataset=dataset, as_of=AT, keys=frozenset(keys))
+    torn = VENUE.decode_page(kind, frame([*load(name), {"symbol": 5}]), AT)
+    assert isinstance(torn[-1], Notice)
+    assert torn[-1].kind == "undecodable"
+
+
+def test_balances_of_both_asset_modes():
+    """Locked is total less free, None where more is free than there is, where assets are shared, or not asked."""
+    single = VENUE.decode_page("account", raw("GET_fapi_v3_account.docs"), AT)
+    assert [row.locked for row in single] == [D("0E-8"), None]
+    multi = VENUE.decode_page("account.multi_assets", raw("GET_fapi_v3_account.docs"), AT)
+    assert [row.locked for row in multi] == [None, None]
+    assert multi[0].free == D("23.72469206")
+    assert all(
+        row.free is None for row in VENUE.decode_page("account.totals", raw("GET_fapi_v3_account"), AT)
+    )
+
+
+def test_a_row_newer_than_the_replica_lag_keeps_its_time():
+    """A balance is as of its own update time where that is later than the page."""
+    early = datetime(2020, 1, 1, tzinfo=UTC)
+    (row,) = VENUE.decode_page("account", raw("GET_fapi_v3_account"), early)
+    assert row.as_of == from_ms(1625474304765)
+
+
+def test_stream_and_rest_tell_the_same_trade():
+    """A fill and an order read the same from the stream and from REST, whatever the printed scale."""
+    event = trade(l="0.002", L="7819.01", n="0.0781901", rp="-0.91539999", m=False, t=698759, i=25851813)
+    event["o"] |= {"S": "SELL", "ps": "SHORT", "T": 1569514978020, "c": "x"}
+    fill = decode(event).told[1]
+    (row,) = VENUE.decode_page("fills", raw("GET_fapi_v1_userTrades"), AT)
+    fill.client_order_id, fill.source = None, "rest"
+    assert fill == row
+
+
+def test_income_kinds_and_blanks():
+    """Income is a transfer whose kind is the income type in lower case and whose blanks are None."""
+    (row,) = VENUE.decode_page("income", raw("GET_fapi_v1_income"), AT)
+    assert isinstance(row, Transfer)
+    assert (row.kind, row.symbol, row.trade_id, row.amount) == ("transfer", None, None, D("-0.375"))
+
+
+def test_listen_keys_are_named_by_create_and_keepalive():
+    """Both listen-key replies name the key; an empty object names none."""
+    from accountd.venues.base import Reply
+
+    for name in ("POST_fapi_v1_listenKey", "PUT_fapi_v1_listenKey"):
+        assert VENUE.parse_listen_key(Reply(body=raw(name), fetched_at=AT)) == load(name)["listenKey"]
+    assert VENUE.parse_listen_key(Reply(body=b"{}", fetched_at=AT)) is None
+
+
+@pytest.mark.parametrize("name", sorted(VENUES))
+def test_nothing_that_changes_an_account_is_allowed(name):
+    """Every venue may read, and may extend a listen key; it trades and deletes nothing."""
+    for method, path in open_venue(name).allowed:
+        assert method == "GET" or (method in ("POST", "PUT") and path.endswith("/listenKey"))
+
+
+def test_snapshots_are_believed_as_of_the_lag():
+    """A snapshot fetched now speaks of ``lag`` ago."""
+    from accountd.venues.base import Page, Reply
+
+    flow = VENUE.canary(timedelta(seconds=10))
+    next(flow)
+    page = flow.send(Reply(body=raw("GET_fapi_v3_account"), fetched_at=AT))
+    assert isinstance(page, Page)
+    assert page.as_of == AT - timedelta(seconds=10)
+    assert VENUE.decode_page(page.kind, page.reply.body, page.as_of) == page.told

@@ -20,7 +20,7 @@ from accountd.paths import migrations_dir
 from accountd.store.engine import parse, reader_engine, reading, sqlite_file, writer_engine
 from accountd.store.faults import classify, translated
 
-LOCK = 0x6163636F756E7464  # "accountd": the advisory lock that migrating processes share
+LOCK = 0x6163636D69677261  # "accmigra": the advisory lock that migrating processes share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,9 +47,9 @@ class Controls:
         return {"result": self._do(method, params), "id": number}
 
     def _valid_id(self, number: Any) -> bool:
-        # The documents want an unsigned integer; the official SDK sends a hex string and is served.
+        # The documents want an unsigned integer; the official SDK sends a UUID and is served.
         if isinstance(number, str):
-            return not self.session.server.strict_ids and number.isalnum()
+            return not self.session.server.strict_ids and 0 < len(number) <= 36
         return isinstance(number, int) and not isinstance(number, bool) and number >= 0
 
     def _do(self, method: str, params: Any) -> Any:

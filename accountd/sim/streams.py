@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from accountd.sim.server import SimServer
 
 MESSAGES_PER_SECOND = 10
+LOG = logging.getLogger("accountd.sim.streams")
+LOG.setLevel(logging.WARNING)
 Subscriptions = dict[str, set[str] | None]
 
 
@@ -50,7 +53,7 @@ class StreamSession:
     def __init__(self, server: "SimServer", connection: "Connection", target: str) -> None:
         self.server, self.connection = server, connection
         factory = [ServerPerMessageDeflateFactory()] if server.compress else None
-        self.protocol = ServerProtocol(extensions=factory, max_size=2**20)
+        self.protocol = ServerProtocol(extensions=factory, max_size=2**20, logger=LOG)
         parsed = parse_target(target)
         self.known_path = parsed is not None
         self.delivers, self.wrapped, self.subscriptions = parsed or (False, False, {})

@@ -90,7 +90,7 @@ def by_time(question: Question, start_ms: int, end_ms: int) -> Flow[Swept]:
         elif any(isinstance(row, Notice) for row in page.told):
             swept.unproven.append(_window(question, cursor, stop, "a row that makes no sense"))
         cursor = stop if cursor < stop < end_ms else stop + 1
-        width = min(widest, width * _growth(len(page.told), question.limit))
+        width = min(widest, _next_width(width, len(page.told), question.limit))
     return swept
 
 
@@ -99,18 +99,16 @@ def _window(question: Question, start_ms: int, end_ms: int, reason: str) -> Wind
 
 
 def _pivot(page: Page, start_ms: int, stop_ms: int) -> int:
-    """Return where to cut a window whose page was full: before the median row, and never past the middle."""
+    """Return where to cut a window whose page was full: to fill four fifths, and never past the middle."""
     middle = (start_ms + stop_ms) // 2
     times = sorted(at for at, _ in places(page) if start_ms <= at <= stop_ms)
-    median = times[len(times) // 2] if times else middle
-    return min(middle, max(start_ms, median - 1))
+    most = times[len(times) * 4 // 5] if times else middle
+    return min(middle, max(start_ms, most - 1))
 
 
-def _growth(rows: int, limit: int) -> int:
-    if rows * 8 < limit:
-        return 8
-    # At width 1 a half-full page must still let the windows share a millisecond again.
-    return 2 if rows * 2 <= limit else 1
+def _next_width(width: int, rows: int, limit: int) -> int:
+    """Aim at a page four fifths full, growing eightfold at most."""
+    return max(1, min(width * 8, width * limit * 4 // (max(rows, 1) * 5)))
 
 
 def by_id(ask: Callable[[int], Call], read: Read, limit: int) -> Dense:

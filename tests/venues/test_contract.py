@@ -421,7 +421,7 @@ def test_lists_of_all_say_what_is_absent(name, kind, dataset, keys):
 
 
 def test_balances_of_both_asset_modes():
-    """Locked is total less free, None where more is free than there is, where assets are shared, or not asked."""
+    """Locked is total less free, None where more is free, assets are shared, or nobody asked."""
     single = VENUE.decode_page("account", raw("GET_fapi_v3_account.docs"), AT)
     assert [row.locked for row in single] == [D("0E-8"), None]
     multi = VENUE.decode_page("account.multi_assets", raw("GET_fapi_v3_account.docs"), AT)

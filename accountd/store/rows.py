@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -87,11 +88,10 @@ def amount(value: Decimal | None) -> str | None:
     return money_text(value)
 
 
+@lru_cache(maxsize=16_384)  # one event's times come again in its journal row, order, event and fill
 def moment(value: datetime | None) -> str | None:
     """Write a time, or None."""
-    if value is None:
-        return None
-    return value.isoformat(" ", "microseconds") if value.tzinfo is UTC else time_text(value)
+    return None if value is None else time_text(value)
 
 
 def flag(value: bool | None) -> int | None:

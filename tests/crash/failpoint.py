@@ -1,0 +1,71 @@
+"""Runs `accountd run` with one thing broken: it dies at a chosen commit, or lacks a defence.
+
+    python -m tests.crash.failpoint before 7     SIGKILL itself when the 7th transaction is about to commit
+    python -m tests.crash.failpoint after 7      ... right after the database has said that it committed
+    python -m tests.crash.failpoint during 7     ... a moment after the commit has begun, from another thread
+    python -m tests.crash.failpoint no-sweep     never reads history over REST
+    python -m tests.crash.failpoint forgetful    has a new message id at each start
+"""
+
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from uuid import uuid4
+
+from accountd.cli.main import app
+from accountd.core import alerts
+from accountd.runtime.sweeper import Sweeper
+from accountd.store.writer import Writer
+
+begin = Writer.begin
+
+
+def die():
+    """End as a crash does: no handler, no cleanup."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def dies_at(where, number):
+    """Return a `Writer.begin` that dies at the commit of a number."""
+    count = 0
+
+    @contextmanager
+    def deadly(self):
+        nonlocal count
+        with begin(self) as transaction:
+            yield transaction
+            count += 1
+            if count == number and where == "before":
+                die()
+            if count == number and where == "during":
+                threading.Timer(0.0003, die).start()
+        if count == number and where == "after":
+            die()
+
+    return deadly
+
+
+async def no_sweep(self, *args):
+    """Pretend to have swept."""
+    del self, args
+
+
+def main():
+    """Break what the command line says, then run."""
+    what, *number = sys.argv[1:]
+    if what == "no-sweep":
+        Sweeper._each_symbol = no_sweep
+    elif what == "forgetful":
+        run = uuid4().hex
+        named = alerts.message_id
+        alerts.message_id = lambda hook, *parts: named(hook + run, *parts)
+    else:
+        Writer.begin = dies_at(what, int(number[0]))
+    sys.argv[1:] = ["run"]
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -33,6 +34,7 @@ INSERT: dict[str, tuple[tuple[str, ...], frozenset[str] | None]] = {
     "findings": (rows.FINDINGS, frozenset({"account_id", "kind", "subject", "opened_at"})),
     "outbox": (rows.OUTBOX, frozenset(rows.OUTBOX)),  # an alert that is there stays as it is
 }
+MANY = 64  # rows of one statement on SQLite
 NAME = ("client_order_id", "account_id", "market", "symbol", "trade_id")
 _DIALECTS: dict[str, Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="qmark"),
@@ -132,12 +134,25 @@ def of_account(dialect: str, name: str, where: str = "") -> str:
     return f"SELECT {', '.join(INSERT[name][0])} FROM {name} WHERE account_id = {mark}{more}"
 
 
+@cache
+def of_many(statement: str, width: int) -> str:
+    """Return an INSERT on SQLite of ``MANY`` rows at once."""
+    one = f"({', '.join('?' * width)})"
+    return statement.replace(f"VALUES {one}", f"VALUES {', '.join([one] * MANY)}")
+
+
 def run(connection: Connection, statement: str, columns: Sequence[str], values: list[Row]) -> None:
     """Write rows with a statement of this module."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(statement, values)
-    else:
+    if connection.dialect.name != "sqlite":
         connection.exec_driver_sql(statement, (as_json(columns, values),))
+        return
+    whole = len(values) - len(values) % MANY if statement.startswith("INSERT") else 0
+    for start in range(0, whole, MANY):
+        # executemany gives the interpreter lock away for each row, and waits to get it back from a busy socket
+        cells = tuple(chain.from_iterable(values[start : start + MANY]))
+        connection.exec_driver_sql(of_many(statement, len(columns)), cells)
+    if whole < len(values):
+        connection.exec_driver_sql(statement, values[whole:])
 
 
 def as_json(columns: Sequence[str], values: list[Row]) -> str:

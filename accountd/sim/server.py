@@ -57,6 +57,7 @@ class SimServer:
         self.connections: set[Connection] = set()
         self.sessions: set[StreamSession] = set()
         self.counts: Counter[str] = Counter()
+        self.stirred = asyncio.Event()
         self._breakage = Breakage(self)
         self._listener: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -119,6 +120,16 @@ class SimServer:
         key = self.keys.current(account)
         if key is not None:
             self.push(key, event)
+
+    async def subscribed(self, account: Account | str = "main", event: str = "ACCOUNT_UPDATE") -> None:
+        """Wait until some session is subscribed to an event of the account."""
+        owner = self.exchange.account(account)
+        while not self._heard(self.keys.current(owner), event):
+            self.stirred.clear()
+            await self.stirred.wait()
+
+    def _heard(self, key: str | None, event: str) -> bool:
+        return key is not None and any(session.wants(key, event) for session in self.sessions)
 
     def push(self, key: str, event: Event) -> None:
         """Send an event to every session subscribed to a listen key."""

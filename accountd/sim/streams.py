@@ -91,6 +91,7 @@ class StreamSession:
         self.protocol.send_response(response)
         if response.status_code == 101:
             self.server.sessions.add(self)
+            self.server.stirred.set()
             self.server.counts["sessions"] += 1
             if self.server.faults.take("accept_then_close"):
                 self.close(1001)
@@ -106,6 +107,7 @@ class StreamSession:
             self.answered = now
         elif frame.opcode is Opcode.TEXT and not self.server.faults.take("ack_never"):
             self.reply(self.controls.answer(bytes(frame.data)))
+            self.server.stirred.set()
 
     def reply(self, body: dict[str, Any]) -> None:
         """Answer a control message; answers are never dropped or reordered."""

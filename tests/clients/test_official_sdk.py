@@ -47,9 +47,7 @@ async def test_account_and_positions_are_read(sim, client):
 async def test_orders_and_trades_are_read(sim, client):
     """The SDK parses orders and trades, and they equal the truth."""
     truth = sim.exchange.truth("main")
-    orders = await asyncio.to_thread(
-        lambda: client.rest_api.all_orders(symbol="BTCUSDT", limit=1000).data()
-    )
+    orders = await asyncio.to_thread(lambda: client.rest_api.all_orders(symbol="BTCUSDT", limit=1000).data())
     trades = await asyncio.to_thread(
         lambda: client.rest_api.account_trade_list(symbol="BTCUSDT", limit=1000).data()
     )
@@ -76,8 +74,7 @@ async def test_events_are_streamed(sim, client):
 
         stream.on("message", heard)
         async with asyncio.timeout(5):
-            while not any(s.wants(key, "ORDER_TRADE_UPDATE") for s in sim.sessions):
-                await asyncio.sleep(0.01)
+            await sim.subscribed("main")
             sim.exchange.place("main", "ETHUSDT", "BUY", Decimal("0.100"))
             await done.wait()
     finally:

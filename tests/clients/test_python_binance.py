@@ -46,9 +46,7 @@ async def test_events_are_streamed(sim, client):
     manager.FSTREAM_URL = f"{sim.stream_url}/"
     names = []
     async with asyncio.timeout(5), manager.futures_user_socket() as stream:
-        account = sim.exchange.accounts["main"]
-        while not any(s.wants(sim.keys.current(account), "ACCOUNT_UPDATE") for s in sim.sessions):
-            await asyncio.sleep(0.01)
+        await sim.subscribed("main")
         sim.exchange.place("main", "ETHUSDT", "BUY", Decimal("0.100"))
         while "ACCOUNT_UPDATE" not in names:
             names.append((await stream.recv())["e"])

@@ -58,7 +58,7 @@ async def sim(exchange):
 @pytest.fixture
 async def http(sim):
     """A plain HTTP client of the venue."""
-    async with httpx.AsyncClient(base_url=sim.rest_url, timeout=2) as client:
+    async with httpx.AsyncClient(base_url=sim.rest_url, timeout=2, verify=False) as client:
         yield client
 
 
@@ -77,7 +77,7 @@ async def key(client):
 @pytest.fixture
 async def stream(sim, key):
     """A raw private stream of the account."""
-    async with websockets.connect(f"{sim.stream_url}/private/ws?listenKey={key}") as socket:
+    async with websockets.connect(f"{sim.stream_url}/private/ws?listenKey={key}", max_queue=None) as socket:
         yield Reader(socket)
 
 

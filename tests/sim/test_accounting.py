@@ -169,8 +169,7 @@ def test_ids_coincide_across_symbols_and_kinds_and_may_pass_2_to_the_53():
     exchange = Exchange(1, ticking(), big_ids=True)
     exchange.add_account("main")
     ids = [
-        exchange.place("main", s, "BUY", Decimal("1"), Decimal("1")).order_id
-        for s in ("BTCUSDT", "ETHUSDT")
+        exchange.place("main", s, "BUY", Decimal("1"), Decimal("1")).order_id for s in ("BTCUSDT", "ETHUSDT")
     ]
     algo = exchange.algo("main", "BTCUSDT", "SELL", "STOP", Decimal("1"), Decimal("1"))
     assert ids[0] == ids[1] == algo.algo_id > 2**53
@@ -184,9 +183,7 @@ def test_a_conditional_order_fires_a_plain_one_and_finishes_with_it():
     exchange.listen(lambda _account, event: told.append(event))
     algo = exchange.algo("main", "BTCUSDT", "BUY", "STOP_MARKET", Decimal("0.010"), Decimal("65000"))
     exchange.tick("BTCUSDT", Decimal("65010"))
-    steps = [
-        (e["e"][0], e["o"]["X"]) for e in told if e["e"] in ("ALGO_UPDATE", "ORDER_TRADE_UPDATE")
-    ]
+    steps = [(e["e"][0], e["o"]["X"]) for e in told if e["e"] in ("ALGO_UPDATE", "ORDER_TRADE_UPDATE")]
     assert steps == [
         ("A", "NEW"),
         ("A", "TRIGGERING"),
@@ -216,9 +213,7 @@ def test_what_cannot_rest_expires_at_once(force, status):
     """Away from the price IOC and FOK expire in the moment of NEW, GTC rests."""
     exchange = Exchange(1, ticking())
     exchange.add_account("main")
-    order = exchange.place(
-        "main", "BTCUSDT", "BUY", Decimal("0.010"), Decimal("100"), time_in_force=force
-    )
+    order = exchange.place("main", "BTCUSDT", "BUY", Decimal("0.010"), Decimal("100"), time_in_force=force)
     assert order.status == status
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, TextIO
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -126,11 +127,11 @@ def plain_lines(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator
         yield "nothing"
         return
     cells = [[human(value) for value in row] for row in rows]
-    widths = [max(len(line[i]) for line in [list(heads), *cells]) for i in range(len(heads))]
+    widths = [max(cell_len(line[i]) for line in [list(heads), *cells]) for i in range(len(heads))]
     right = [any(isinstance(row[i], RIGHT) for row in rows) for i in range(len(heads))]
     for line in [list(heads), *cells]:
         padded = (
-            text.rjust(width) if at_right else text.ljust(width)
+            " " * (width - cell_len(text)) + text if at_right else text + " " * (width - cell_len(text))
             for text, width, at_right in zip(line, widths, right, strict=True)
         )
         yield "  ".join(padded).rstrip()

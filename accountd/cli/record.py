@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from accountd import config
-from accountd.errors import SettingsError
+from accountd.errors import SchemaTooOld, SettingsError
 from accountd.runtime import logs
 from accountd.store import engine, migrate, queries
 
@@ -20,6 +20,10 @@ def opened() -> Iterator[Any]:
     """
     settings = config.load(need_accounts=False)
     logs.hide_settings(settings)
+    if migrate.check(settings.database_url).current is None:
+        raise SchemaTooOld(
+            f"no record at {settings.database_shown} yet; `accountd run` or `accountd db upgrade` makes one"
+        )
     migrate.require(settings.database_url)
     reader = engine.reader_engine(settings.database_url)
     try:

@@ -34,6 +34,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen()
         listener.setblocking(False)
     except OSError as refusal:
         listener.close()

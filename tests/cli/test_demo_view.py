@@ -20,7 +20,7 @@ WRONG = Verdict(lines=[Line(what="fills", there=5, here=4, missing=1, examples=[
 def story(verdict=EXACT):
     """Return a short demo."""
     return [
-        Opened(exchange="http://127.0.0.1:1", hook="http://127.0.0.1:2/hook", database="sqlite:///x.db", seed=7),
+        Opened(exchange="http://127.0.0.1:1", hook="http://x", database="sqlite:///x.db", seed=7),
         Said(at=0.1, text="the stream is live", tone="good"),
         FillCame(
             at=1, symbol="BTCUSDT", side="BUY", quantity=Decimal("0.01"), price=Decimal("64000.1"),

@@ -1,0 +1,48 @@
+"""What `accountd status` says."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from accountd.cli.status import session_state
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+AGO = NOW - timedelta(seconds=90)
+
+
+def session(**told):
+    """A session row."""
+    empty = dict.fromkeys(("subscribed_at", "live_at", "last_seen_at", "closed_at", "close_reason"))
+    return {"opened_at": AGO} | empty | told
+
+
+def test_every_state_is_told_from_the_session():
+    """The state is the furthest that the session's row proves."""
+    assert session_state(None, NOW) == ("NEVER", None, None, "no session yet")
+    assert session_state(session(), NOW) == ("CONNECTING", AGO, 90, "")
+    assert session_state(session(subscribed_at=AGO), NOW) == ("SYNCING", AGO, 90, "")
+    assert session_state(session(subscribed_at=AGO, live_at=NOW), NOW) == ("LIVE", NOW, 0, "")
+
+
+def test_a_closed_session_is_blind_since_the_last_sign_of_life():
+    """Blind time counts from the last proof of life, not from when the loss was noticed."""
+    closed = session(live_at=AGO, last_seen_at=AGO, closed_at=NOW, close_reason="crash")
+    assert session_state(closed, NOW) == ("CLOSED", NOW, 90, "crash")
+
+
+def test_status_counts_what_is_open(recorded):
+    """Each account has a row with its gaps; one that never connected says so."""
+    main, other = json.loads(recorded("status", "--json").stdout)
+    assert (main["account"], main["state"], main["open_gaps"], main["open_findings"]) == (
+        "main",
+        "LIVE",
+        1,
+        0,
+    )
+    assert (other["account"], other["state"], other["open_gaps"]) == ("other", "NEVER", 0)
+
+
+def test_status_of_one_account(recorded):
+    """--account keeps one."""
+    assert [row["account"] for row in json.loads(recorded("status", "-a", "other", "--json").stdout)] == [
+        "other"
+    ]

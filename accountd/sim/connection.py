@@ -112,6 +112,8 @@ class Connection(asyncio.Protocol):
             self._send_reply(reply)
 
     def _send_reply(self, reply: Reply) -> None:
+        self._timer = None
+        self._arm()
         headers = {"Content-Type": "application/json;charset=UTF-8"} | reply.headers
         headers["Content-Length"] = str(len(reply.body))
         head = self._http.send(

@@ -85,6 +85,15 @@ def _orders(q: Query, symbols: Iterable[str], order_id: int | None = None) -> li
     return [versions for book in books for versions in book.values()]
 
 
+def _placed_between(q: Query, symbols: Iterable[str], start: int, end: int) -> list[Versions[Order]]:
+    books = [list(q.account.books[name].orders.values()) for name in symbols if name in q.account.books]
+    return [versions for book in books for versions in between(book, start, end, _placed)]
+
+
+def _placed(versions: Versions[Order]) -> int:
+    return versions.now.created_ms
+
+
 def open_order(q: Query) -> Body:
     """GET openOrder; -2013 if it is not open."""
     order = _find_order(q)
@@ -114,8 +123,8 @@ def _all_orders(q: Query, symbols: list[str]) -> Body:
     if first_id is not None and len(symbols) != 1:
         raise refusals.missing("symbol")
     start, end = (0, q.exchange.clock.now()) if _id_only(q, first_id) else q.window()
-    told = (versions.at(q.as_of_ms) for versions in _orders(q, symbols))
-    found = [o for o in told if o and start <= o.created_ms <= end and o.order_id >= (first_id or 0)]
+    told = (v.at(q.as_of_ms) for v in _placed_between(q, symbols, start, end))
+    found = [o for o in told if o and o.order_id >= (first_id or 0)]
     shown = sorted((o for o in found if q.exchange.order_shown(o)), key=lambda o: (o.created_ms, o.order_id))
     rows = q.page(shown, limit, first=True if first_id is not None else None)
     return [views.all_orders_row(o, q.exchange.symbols[o.symbol]) for o in rows]

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 ZERO = Decimal(0)
 CENTI_SAT = Decimal("0.00000001")
-KEEP_VERSIONS = 256
+KEEP_VERSIONS = 8192
 
 T = TypeVar("T")
 
@@ -15,14 +15,15 @@ T = TypeVar("T")
 class Versions(Generic[T]):
     """One value and what it was before, so that a lagging REST replica can be played.
 
-    Only the last few hundred versions are kept.
+    Only the last few thousand versions are kept; before them the oldest kept one stands in.
     """
 
-    __slots__ = ("_times", "_values")
+    __slots__ = ("_times", "_trimmed", "_values")
 
     def __init__(self) -> None:
         self._times: list[int] = []
         self._values: list[T] = []
+        self._trimmed = False
 
     @property
     def now(self) -> T:
@@ -35,16 +36,19 @@ class Versions(Generic[T]):
         self._values.append(value)
         if len(self._times) > 2 * KEEP_VERSIONS:
             del self._times[:KEEP_VERSIONS], self._values[:KEEP_VERSIONS]
+            self._trimmed = True
 
     def at(self, as_of_ms: int | None) -> T | None:
         """Return the version that held at `as_of_ms`, the newest for None; None if it did not exist yet."""
         if as_of_ms is None:
             return self._values[-1] if self._values else None
         index = bisect_right(self._times, as_of_ms)
-        return self._values[index - 1] if index else None
+        if index:
+            return self._values[index - 1]
+        return self._values[0] if self._trimmed else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Symbol:
     """A perpetual contract; precisions are decimal places."""
 
@@ -56,7 +60,7 @@ class Symbol:
     start_price: Decimal
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Credential:
     """An API key with either an HMAC secret or an RSA or Ed25519 public key in PEM."""
 
@@ -65,7 +69,7 @@ class Credential:
     public_key: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Order:
     """One version of a plain order; prices in quote, quantities in base, times in ms."""
 
@@ -99,7 +103,7 @@ class Order:
         return self.quantity - self.filled
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AlgoOrder:
     """One version of a conditional order; `order_id` is the plain order it fired, 0 before."""
 
@@ -126,7 +130,7 @@ class AlgoOrder:
     active: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fill:
     """One execution; price, quote and commission as booked."""
 
@@ -146,7 +150,7 @@ class Fill:
     time_ms: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Income:
     """One row of the income history; amount signed, from the account's view."""
 
@@ -159,7 +163,7 @@ class Income:
     time_ms: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Position:
     """One version of a position; quantity signed, entry in quote, realized since it was opened."""
 
@@ -172,7 +176,7 @@ class Position:
     updated_ms: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Wallet:
     """One version of the wallet balance of an asset."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, and_, delete, func, or_, select, union_all, update
+from sqlalchemy import Connection, Table, and_, delete, func, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from accountd.core.changes import OrderKey, finding_name
@@ -60,7 +60,9 @@ class Bookkeeping:
         }  # fmt: skip
         values = {name: value for name, value in told.items() if value is not None}
         if values:
-            self.connection.execute(update(sessions).where(sessions.c.session_id == session_id).values(values))
+            self.connection.execute(
+                update(sessions).where(sessions.c.session_id == session_id).values(values)
+            )
 
     def close_crashed_sessions(self, account_id: str, now: datetime) -> list[tuple[str, datetime]]:
         """Close the sessions that a dead process left open; return each with its last proof of life."""
@@ -110,7 +112,9 @@ class Bookkeeping:
             covered = and_(covered, c.symbol == symbol)
         if covered_from is not None:
             covered = and_(covered, c.from_time >= covered_from)
-        found = self.connection.execute(select(gaps).where(covered).order_by(c.from_time, c.gap_id)).mappings()
+        found = self.connection.execute(
+            select(gaps).where(covered).order_by(c.from_time, c.gap_id)
+        ).mappings()
         closed = [Gap(**row) for row in found.all()]
         for gap in closed:
             gap.to_time, gap.closed_at = gap.to_time or covered_to, now
@@ -149,8 +153,8 @@ class Bookkeeping:
         if any(row.from_time != start for row in found):
             self.connection.execute(delete(coverage).where(touching, c.from_time != start))
         merged = upsert(self.connection, coverage).values(
-            account_id=account_id, dataset=dataset, market=market, symbol=symbol, from_time=start, to_time=end,
-            proven_at=max([proven_at, *(row.proven_at for row in found)]),
+            account_id=account_id, dataset=dataset, market=market, symbol=symbol, from_time=start,
+            to_time=end, proven_at=max([proven_at, *(row.proven_at for row in found)]),
         )  # fmt: skip
         keys = [column.name for column in coverage.primary_key]
         moved = {"to_time": merged.excluded.to_time, "proven_at": merged.excluded.proven_at}
@@ -204,7 +208,8 @@ class Bookkeeping:
             .where(table.c.account_id == account_id, table.c.market == market, table.c.symbol.is_not(None))
             .group_by(table.c.symbol)
             for table, at in (
-                (orders, orders.c.updated_at), (fills, fills.c.traded_at), (transfers, transfers.c.occurred_at),
+                (orders, orders.c.updated_at), (fills, fills.c.traded_at), (transfers,
+                transfers.c.occurred_at),
             )
         ]  # fmt: skip
         found: dict[str, datetime] = {}
@@ -214,4 +219,6 @@ class Bookkeeping:
 
     def set_created_at(self, account_id: str, when: datetime) -> None:
         """Correct the account's first start, from which on its events ring."""
-        self.connection.execute(update(accounts).where(accounts.c.account_id == account_id).values(created_at=when))
+        self.connection.execute(
+            update(accounts).where(accounts.c.account_id == account_id).values(created_at=when)
+        )

@@ -29,6 +29,8 @@ POSTGRES_LIMITS = {
     "idle_in_transaction_session_timeout": "30s",
     "timezone": "UTC",
 }
+# A person's query may take its time, and may wait while somebody looks at a page of it.
+POSTGRES_READS = {"statement_timeout": "10min", "idle_in_transaction_session_timeout": "10min"}
 POSTGRES_SOCKET = {
     "application_name": "accountd",
     "connect_timeout": 10,
@@ -153,7 +155,7 @@ def _postgres(parsed: URL, write: bool) -> Engine:
     socket = {name: value for name, value in POSTGRES_SOCKET.items() if name not in parsed.query}
     limits = dict(POSTGRES_LIMITS)
     if not write:
-        limits["default_transaction_read_only"] = "on"
+        limits |= POSTGRES_READS | {"default_transaction_read_only": "on"}
     if write:
         engine = create_engine(parsed, connect_args=socket, pool_size=1, max_overflow=0, pool_use_lifo=True)
     else:

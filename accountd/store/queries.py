@@ -46,7 +46,9 @@ def accounts(conn: Connection) -> Iterator[RowMapping]:
 def sessions(conn: Connection, account: str | None = None) -> Iterator[RowMapping]:
     """Yield the latest session of each account."""
     c = tables.sessions.c
-    age = func.row_number().over(partition_by=c.account_id, order_by=(c.opened_at.desc(), c.session_id.desc()))
+    age = func.row_number().over(
+        partition_by=c.account_id, order_by=(c.opened_at.desc(), c.session_id.desc())
+    )
     ranked = select(tables.sessions, age.label("age"))
     if account is not None:
         ranked = ranked.where(c.account_id == account)

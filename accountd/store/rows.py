@@ -56,12 +56,12 @@ class Gap(msgspec.Struct, kw_only=True):
 
 JOURNAL = ("account_id", "seq", "source", "kind", "event_time", "received_at", "session_id", "raw", "salt",
            "digest", "head")  # fmt: skip
-ORDERS = ("account_id", "market", "symbol", "kind", "order_id", "client_order_id", "side", "position_side", "type",
-          "time_in_force", "status", "price", "stop_price", "quantity", "filled_quantity", "average_price",
-          "filled_quote", "reduce_only", "created_at", "updated_at", "source", "actual_order_id", "reason",
-          "missing_since", "journal_seq", "events")  # fmt: skip
-ORDER_EVENTS = ("account_id", "market", "symbol", "kind", "order_id", "n", "execution_type", "status", "price",
-                "quantity", "filled_quantity", "event_time", "source", "journal_seq")  # fmt: skip
+ORDERS = ("account_id", "market", "symbol", "kind", "order_id", "client_order_id", "side", "position_side",
+          "type", "time_in_force", "status", "price", "stop_price", "quantity", "filled_quantity",
+          "average_price", "filled_quote", "reduce_only", "created_at", "updated_at", "source",
+          "actual_order_id", "reason", "missing_since", "journal_seq", "events")  # fmt: skip
+ORDER_EVENTS = ("account_id", "market", "symbol", "kind", "order_id", "n", "execution_type", "status",
+                "price", "quantity", "filled_quantity", "event_time", "source", "journal_seq")  # fmt: skip
 FILLS = ("account_id", "market", "symbol", "trade_id", "order_id", "client_order_id", "side", "position_side",
          "price", "quantity", "quote_quantity", "commission", "commission_asset", "realized_pnl", "is_maker",
          "traded_at", "received_at", "committed_at", "source", "journal_seq")  # fmt: skip
@@ -70,12 +70,12 @@ BALANCES = ("account_id", "market", "asset", "free", "locked", "total", "reason"
 POSITIONS = ("account_id", "market", "symbol", "position_side", "quantity", "entry_price", "break_even_price",
              "unrealized_pnl", "margin_type", "leverage", "reason", "updated_at", "source", "journal_seq",
              "n")  # fmt: skip
-TRANSFERS = ("account_id", "market", "kind", "transfer_id", "asset", "amount", "symbol", "occurred_at", "source",
-             "trade_id", "info", "journal_seq")  # fmt: skip
+TRANSFERS = ("account_id", "market", "kind", "transfer_id", "asset", "amount", "symbol", "occurred_at",
+             "source", "trade_id", "info", "journal_seq")  # fmt: skip
 FINDINGS = ("finding_id", "account_id", "kind", "severity", "subject", "detail", "opened_at",
             "resolved_at")  # fmt: skip
-OUTBOX = ("message_id", "account_id", "hook", "type", "body", "created_at", "next_attempt_at", "status", "reason",
-          "attempts", "order_key")  # fmt: skip
+OUTBOX = ("message_id", "account_id", "hook", "type", "body", "created_at", "next_attempt_at", "status",
+          "reason", "attempts", "order_key")  # fmt: skip
 
 
 def amount(value: Decimal | None) -> str | None:
@@ -231,31 +231,46 @@ class Reader:
 
     def order(self, row: Any) -> Order:
         amount, moment = self.amount, self.moment
-        (_, market, symbol, kind, order_id, client, side, position_side, type_, tif, status, price, stop, quantity,
-         filled, average, quote, reduce, created, updated, source, actual, reason, missing, seq,
+        (_, market, symbol, kind, order_id, client, side, position_side, type_, tif, status, price, stop,
+         quantity, filled, average, quote, reduce, created, updated, source, actual, reason, missing, seq,
          events) = row  # fmt: skip
         return Order(
-            market=market, symbol=symbol, kind=kind, order_id=order_id, status=status, updated_at=self.at(updated),
-            client_order_id=client, side=side, position_side=position_side, type=type_, time_in_force=tif,
-            price=amount(price), stop_price=amount(stop), quantity=amount(quantity), filled_quantity=amount(filled),
-            average_price=amount(average), filled_quote=amount(quote),
-            reduce_only=None if reduce is None else bool(reduce), created_at=moment(created),
-            actual_order_id=actual, reason=reason, source=source, missing_since=moment(missing), journal_seq=seq,
-            events=events,
+            market=market, symbol=symbol, kind=kind, order_id=order_id, status=status,
+            updated_at=self.at(updated), client_order_id=client, side=side, position_side=position_side,
+            type=type_, time_in_force=tif, price=amount(price), stop_price=amount(stop),
+            quantity=amount(quantity), filled_quantity=amount(filled), average_price=amount(average),
+            filled_quote=amount(quote), reduce_only=None if reduce is None else bool(reduce),
+            created_at=moment(created), actual_order_id=actual, reason=reason, source=source,
+            missing_since=moment(missing), journal_seq=seq, events=events,
         )  # fmt: skip
 
     def order_event(self, row: Any) -> OrderEvent:
-        (_, market, symbol, kind, order_id, n, execution, status, price, quantity, filled, at, source, seq) = row
+        (
+            _,
+            market,
+            symbol,
+            kind,
+            order_id,
+            n,
+            execution,
+            status,
+            price,
+            quantity,
+            filled,
+            at,
+            source,
+            seq,
+        ) = row
         amount = self.amount
-        return OrderEvent((market, symbol, kind, order_id), n, execution, status, amount(price), amount(quantity),
-                          amount(filled), self.at(at), source, seq)  # fmt: skip
+        return OrderEvent((market, symbol, kind, order_id), n, execution, status, amount(price),
+                          amount(quantity), amount(filled), self.at(at), source, seq)  # fmt: skip
 
     def fill(self, row: Any) -> Fill:
-        (_, market, symbol, trade_id, order_id, client, side, position_side, price, quantity, quote, commission,
-         asset, pnl, maker, traded, received, _, source, seq) = row  # fmt: skip
+        (_, market, symbol, trade_id, order_id, client, side, position_side, price, quantity, quote,
+         commission, asset, pnl, maker, traded, received, _, source, seq) = row  # fmt: skip
         return Fill(
-            market=market, symbol=symbol, trade_id=trade_id, order_id=order_id, client_order_id=client, side=side,
-            position_side=position_side, price=self.sure(price), quantity=self.sure(quantity),
+            market=market, symbol=symbol, trade_id=trade_id, order_id=order_id, client_order_id=client,
+            side=side, position_side=position_side, price=self.sure(price), quantity=self.sure(quantity),
             quote_quantity=self.sure(quote), commission=self.amount(commission), commission_asset=asset,
             realized_pnl=self.amount(pnl), is_maker=None if maker is None else bool(maker),
             traded_at=self.at(traded), received_at=self.at(received), source=source, journal_seq=seq,
@@ -275,14 +290,15 @@ class Reader:
         at = self.at(updated)
         return Position(
             market=market, symbol=symbol, position_side=side, as_of=at, quantity=self.amount(quantity),
-            entry_price=self.amount(entry), break_even_price=self.amount(even), unrealized_pnl=self.amount(pnl),
-            margin_type=margin, leverage=self.amount(leverage), reason=reason, updated_at=at, source=source, n=n,
-            journal_seq=seq,
+            entry_price=self.amount(entry), break_even_price=self.amount(even),
+            unrealized_pnl=self.amount(pnl), margin_type=margin, leverage=self.amount(leverage),
+            reason=reason, updated_at=at, source=source, n=n, journal_seq=seq,
         )  # fmt: skip
 
     def transfer(self, row: Any) -> Transfer:
         _, market, kind, transfer_id, asset, total, symbol, at, source, trade_id, info, seq = row
         return Transfer(
-            market=market, kind=kind, transfer_id=transfer_id, asset=asset, amount=self.sure(total), symbol=symbol,
-            occurred_at=self.at(at), trade_id=trade_id, info=info, source=source, journal_seq=seq,
+            market=market, kind=kind, transfer_id=transfer_id, asset=asset, amount=self.sure(total),
+            symbol=symbol, occurred_at=self.at(at), trade_id=trade_id, info=info, source=source,
+            journal_seq=seq,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""SQL that a person writes: one statement, which only reads, and which the database itself keeps from writing."""
+"""SQL that a person writes: one statement that reads; the database itself keeps it from writing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def run_select(conn: Connection, sql: str) -> tuple[list[str], Iterator[tuple[An
     match = _FIRST.match(sql)
     word = match.group(1).upper() if match else ""
     if word not in READS:
-        raise QueryRefused(f"query: {word or 'nothing'} is not a query that only reads; it begins with SELECT or WITH")
+        raise QueryRefused(f"query: {word or 'nothing'} does not only read; begin with SELECT or WITH")
     raw: Any = conn.connection.driver_connection
     if conn.dialect.name == "sqlite":
         return _sqlite(raw, sql)

@@ -68,7 +68,9 @@ def insert(dialect: str, name: str) -> str:
         statement = sqlite.insert(target).values({cell: bindparam(cell) for cell in columns})
     else:
         told = _recordset([column(cell, target.c[cell].type) for cell in columns])
-        statement = postgresql.insert(target).from_select(list(columns), select(*(told.c[c] for c in columns)))
+        statement = postgresql.insert(target).from_select(
+            list(columns), select(*(told.c[c] for c in columns))
+        )
     if kept is not None:
         keys = [cell.name for cell in metadata.tables[name].primary_key]
         fresh = {c: statement.excluded[c] for c in columns if c not in kept and c not in keys}
@@ -104,10 +106,11 @@ def look_up(dialect: str, name: str, width: int) -> str:
     columns = INSERT[name][0]
     listed = ", ".join(f"t.{cell}" for cell in columns)
     if dialect == "sqlite":  # CROSS JOIN fixes the order: the wanted keys drive, the primary key finds
-        same = " AND ".join(f"t.{columns[n]} = json_extract(w.value, '$[{n - 1}]')" for n in range(1, width + 1))
+        same = " AND ".join(
+            f"t.{columns[n]} = json_extract(w.value, '$[{n - 1}]')" for n in range(1, width + 1)
+        )
         return (
-            f"SELECT {listed} FROM json_each(?) AS w CROSS JOIN {name} AS t "
-            f"WHERE t.account_id = ? AND {same}"
+            f"SELECT {listed} FROM json_each(?) AS w CROSS JOIN {name} AS t WHERE t.account_id = ? AND {same}"
         )
     same = " AND ".join(f"t.{columns[n]} = w.value ->> {n - 1}" for n in range(1, width + 1))
     return (
@@ -148,7 +151,7 @@ def run(connection: Connection, statement: str, columns: Sequence[str], values: 
         return
     whole = len(values) - len(values) % MANY if statement.startswith("INSERT") else 0
     for start in range(0, whole, MANY):
-        # executemany gives the interpreter lock away for each row, and waits to get it back from a busy socket
+        # executemany gives the interpreter lock away for each row, and waits for it behind a busy socket
         cells = tuple(chain.from_iterable(values[start : start + MANY]))
         connection.exec_driver_sql(of_many(statement, len(columns)), cells)
     if whole < len(values):

@@ -82,7 +82,6 @@ positions = _table(
     "positions", *_key("account_id", "market", "symbol", "position_side"), *_money(*_POSITION),
     *_text("margin_type"), *_money("leverage"), *_text("reason"), *_need(Instant, "updated_at"),
     *_need(Text, "source"), Column("journal_seq", Whole, nullable=False), Column("n", Whole, nullable=False),
-   
 )  # fmt: skip
 position_history = _table(
     "position_history", *_key("account_id", "market", "symbol", "position_side"),
@@ -108,7 +107,6 @@ gaps = _table(
     "gaps", *_key("gap_id"), *_need(Text, "account_id", "dataset", "market", "symbol"),
     *_need(Instant, "from_time"), Column("to_time", Instant), *_need(Text, "reason"),
     *_need(Instant, "opened_at"), Column("closed_at", Instant), Column("recovered", Whole, nullable=False),
-   
 )  # fmt: skip
 findings = _table(
     "findings", *_key("finding_id"), *_need(Text, "account_id", "kind", "severity", "subject", "detail"),
@@ -116,7 +114,8 @@ findings = _table(
 )  # fmt: skip
 outbox = _table(
     "outbox", *_key("message_id"), *_need(Text, "account_id", "hook", "type", "body"),
-    Column("status", Text, CheckConstraint("status IN ('pending','delivered','suppressed','dead')"), nullable=False),
+    Column("status", Text, CheckConstraint("status IN ('pending','delivered','suppressed','dead')"),
+           nullable=False),
     Column("reason", Text), Column("attempts", Whole, nullable=False), *_need(Instant, "created_at"),
     Column("next_attempt_at", Instant), Column("delivered_at", Instant), Column("order_key", Text),
 )  # fmt: skip
@@ -124,7 +123,6 @@ deliveries = _table(
     "deliveries", *_key("message_id"), Column("attempt", Whole, primary_key=True),
     Column("status_code", Whole), *_text("error"), *_need(Instant, "started_at"),
     Column("duration", Whole, nullable=False),  # microseconds
-   
 )  # fmt: skip
 hooks = _table(  # what the dispatcher remembers about a hook across restarts (410 disables it)
     "hooks", *_key("hook"), Column("disabled_at", Instant), *_text("reason"),
@@ -144,8 +142,9 @@ Index("fills_by_time", fills.c.account_id, fills.c.traded_at)
 Index("orders_by_time", orders.c.account_id, orders.c.updated_at)
 _open = text(f"missing_since IS NULL AND status NOT IN ({CLOSED})")
 Index(
-    "orders_open", orders.c.account_id, orders.c.market, orders.c.symbol, sqlite_where=_open, postgresql_where=_open
-)
+    "orders_open", orders.c.account_id, orders.c.market, orders.c.symbol, sqlite_where=_open,
+    postgresql_where=_open,
+)  # fmt: skip
 Index("transfers_by_time", transfers.c.account_id, transfers.c.occurred_at)
 Index("outbox_due", outbox.c.status, outbox.c.hook, outbox.c.next_attempt_at)
 Index("gaps_open", gaps.c.account_id, gaps.c.closed_at)

@@ -11,7 +11,6 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-
 _DIGITS = frozenset("0123456789")
 
 

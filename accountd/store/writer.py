@@ -44,7 +44,7 @@ MAPPED: tuple[tuple[str, Callable[[Changes], Iterable[Row]]], ...] = (
 
 
 class Writer:
-    """Owns the writing connection. Not for two threads at once; after a lost connection the next begin reconnects.
+    """Owns the writing connection, for one thread at a time; once it is lost the next begin reconnects.
 
     ``epochs`` holds each account's epoch as ``take_head`` set it; a write under an older one is fenced.
     """
@@ -75,7 +75,9 @@ class Writer:
         """Close the connection; SQLite then folds its WAL into the database file."""
         self.engine.dispose()
 
-    def open_account(self, account_id: str, name: str, venue: str, environment: str, now: datetime) -> AccountRow:
+    def open_account(
+        self, account_id: str, name: str, venue: str, environment: str, now: datetime
+    ) -> AccountRow:
         """Find the account, or create it, in a transaction of its own (see Transaction)."""
         with self.begin() as tx:
             return tx.open_account(account_id, name, venue, environment, now)
@@ -101,7 +103,7 @@ class Writer:
         outbox: Sequence[OutboxRow] = (),
         extra: Sequence[Callable[[Transaction], object]] = (),
     ) -> datetime:
-        """Write changes, their alerts and extra operations in one transaction; return when it was committed."""
+        """Write changes, their alerts and extra operations in one transaction; return its time."""
         with self.begin() as tx:
             for operation in extra:
                 tx.run(operation)
@@ -123,7 +125,9 @@ class Transaction(Bookkeeping):
         """Do something else in the same transaction."""
         return operation(self)
 
-    def open_account(self, account_id: str, name: str, venue: str, environment: str, now: datetime) -> AccountRow:
+    def open_account(
+        self, account_id: str, name: str, venue: str, environment: str, now: datetime
+    ) -> AccountRow:
         """Find the account, or create it with ``created_at`` = now and an empty journal.
 
         Raises:
@@ -132,7 +136,8 @@ class Transaction(Bookkeeping):
         held = self._account(account_id)
         if held is None:
             fresh = AccountRow(
-                account_id=account_id, name=name, venue=venue, environment=environment, created_at=now, is_new=True
+                account_id=account_id, name=name, venue=venue, environment=environment, created_at=now,
+                is_new=True,
             )  # fmt: skip
             row = {column.name: getattr(fresh, column.name) for column in tables.accounts.c}
             self.connection.execute(upsert(self.connection, tables.accounts).on_conflict_do_nothing(), row)
@@ -141,8 +146,8 @@ class Transaction(Bookkeeping):
             return fresh
         if (held.venue, held.environment) != (venue, environment):
             raise SettingsError(
-                f"account {account_id!r}: the record holds it for {held.venue} ({held.environment}), the settings "
-                f"say {venue} ({environment}); use another account name or another database"
+                f"account {account_id!r}: the record holds it for {held.venue} ({held.environment}), "
+                f"the settings say {venue} ({environment}); use another account name or another database"
             )
         return AccountRow(
             account_id=account_id, name=held.name, venue=held.venue, environment=held.environment,
@@ -174,7 +179,9 @@ class Transaction(Bookkeeping):
         read, dialect = self._read, self._dialect
 
         def found(table: str, where: str = "") -> Iterable[Any]:
-            return self.connection.exec_driver_sql(statements.of_account(dialect, table, where), (account_id,))
+            return self.connection.exec_driver_sql(
+                statements.of_account(dialect, table, where), (account_id,)
+            )
 
         return (
             [read.balance(row) for row in found("balances")],
@@ -183,7 +190,7 @@ class Transaction(Bookkeeping):
         )
 
     def load(self, account_id: str, wanted: Wanted) -> Held:
-        """Find what is held of the wanted keys, one statement a table; found orders come with their events."""
+        """Find what is held of the wanted keys, one statement a table; orders come with their events."""
         read = self._read
         return Held(
             orders=[read.order(row) for row in self._look_up("orders", account_id, wanted.orders, 4)],
@@ -191,7 +198,9 @@ class Transaction(Bookkeeping):
                 read.order_event(row) for row in self._look_up("order_events", account_id, wanted.orders, 4)
             ],
             fills=[read.fill(row) for row in self._look_up("fills", account_id, wanted.fills, 3)],
-            transfers=[read.transfer(row) for row in self._look_up("transfers", account_id, wanted.transfers, 4)],
+            transfers=[
+                read.transfer(row) for row in self._look_up("transfers", account_id, wanted.transfers, 4)
+            ],
         )
 
     def _look_up(self, table: str, account_id: str, keys: set[Any], width: int) -> Iterable[Any]:

@@ -72,9 +72,9 @@ def _accounts_and_journal() -> None:
 
 def _orders_and_fills() -> None:
     _table("orders", *_key("account_id", "market", "symbol", "kind", "order_id"),
-           *_text("client_order_id", "side", "position_side", "type", "time_in_force"), *_need(Text, "status"),
-           *_money("price", "stop_price", "quantity", "filled_quantity", "average_price", "filled_quote"),
-           Column("reduce_only", Flag), *_time("created_at"), *_need(Instant, "updated_at"),
+           *_text("client_order_id", "side", "position_side", "type", "time_in_force"), *_need(Text,
+           "status"), *_money("price", "stop_price", "quantity", "filled_quantity", "average_price",
+           "filled_quote"), Column("reduce_only", Flag), *_time("created_at"), *_need(Instant, "updated_at"),
            *_need(Text, "source"), *_text("actual_order_id", "reason"), *_time("missing_since"),
            *_need(Whole, "journal_seq", "events"))  # fmt: skip
     _table("order_events", *_key("account_id", "market", "symbol", "kind", "order_id"), *_seq("n"),
@@ -102,8 +102,8 @@ def _balances_and_positions() -> None:
     _table("position_history", *_key("account_id", "market", "symbol", "position_side"), *_seq("n"),
            *_money(*position), *_text("margin_type"), *_money("leverage"), *_text("reason"),
            *_need(Instant, "updated_at"), *_need(Text, "source"), *_need(Whole, "journal_seq"))  # fmt: skip
-    _table("transfers", *_key("account_id", "market", "kind", "transfer_id", "asset"), *_need(Money, "amount"),
-           *_text("symbol"), *_need(Instant, "occurred_at"), *_need(Text, "source"),
+    _table("transfers", *_key("account_id", "market", "kind", "transfer_id", "asset"), *_need(Money,
+           "amount"), *_text("symbol"), *_need(Instant, "occurred_at"), *_need(Text, "source"),
            *_text("trade_id", "info"), *_need(Whole, "journal_seq"))  # fmt: skip
 
 
@@ -112,12 +112,13 @@ def _proof() -> None:
            *_time("subscribed_at", "live_at", "last_seen_at", "closed_at"), *_text("close_reason"),
            *_need(Whole, "frames"))  # fmt: skip
     _table("coverage", *_key("account_id", "dataset", "market", "symbol"),
-           Column("from_time", Instant, primary_key=True), *_need(Instant, "to_time", "proven_at"))  # fmt: skip
+           Column("from_time", Instant, primary_key=True), *_need(Instant, "to_time",
+           "proven_at"))  # fmt: skip
     _table("gaps", *_key("gap_id"), *_need(Text, "account_id", "dataset", "market", "symbol"),
-           *_need(Instant, "from_time"), *_time("to_time"), *_need(Text, "reason"), *_need(Instant, "opened_at"),
-           *_time("closed_at"), *_need(Whole, "recovered"))  # fmt: skip
-    _table("findings", *_key("finding_id"), *_need(Text, "account_id", "kind", "severity", "subject", "detail"),
-           *_need(Instant, "opened_at"), *_time("resolved_at"))  # fmt: skip
+           *_need(Instant, "from_time"), *_time("to_time"), *_need(Text, "reason"), *_need(Instant,
+           "opened_at"), *_time("closed_at"), *_need(Whole, "recovered"))  # fmt: skip
+    _table("findings", *_key("finding_id"), *_need(Text, "account_id", "kind", "severity", "subject",
+           "detail"), *_need(Instant, "opened_at"), *_time("resolved_at"))  # fmt: skip
 
 
 def _alerts() -> None:

@@ -1,4 +1,4 @@
-"""Triggers that refuse to change or delete what was once told; they guard against accidents, not attackers."""
+"""Triggers that refuse to change or delete what was once told: against accidents, not attackers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ FOR_EVER = ("order_events", "balance_history", "position_history")
 JOURNAL = ("account_id", "seq", "source", "kind", "event_time", "received_at", "session_id", "salt",
            "digest", "head")  # fmt: skip
 # A fill may learn its client order id from its order; nothing else of it changes.
-FILL = ("account_id", "market", "symbol", "trade_id", "order_id", "side", "position_side", "price", "quantity",
-        "quote_quantity", "commission", "commission_asset", "realized_pnl", "is_maker", "traded_at",
-        "received_at", "committed_at", "source", "journal_seq")  # fmt: skip
+FILL = ("account_id", "market", "symbol", "trade_id", "order_id", "side", "position_side", "price",
+        "quantity", "quote_quantity", "commission", "commission_asset", "realized_pnl", "is_maker",
+        "traded_at", "received_at", "committed_at", "source", "journal_seq")  # fmt: skip
 GUARDED = (*FOR_EVER, "journal", "fills")
 FUNCTION = """
 CREATE FUNCTION accountd_append_only() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -134,7 +134,8 @@ def _sqlite_words() -> dict[str, str]:
 
 def _postgres_words() -> dict[str, str]:
     words = {name: name for name in ("realized_pnl", "amount", "commission")}
-    words |= {name: f"(CAST(body AS json) #>> '{{data,{name}}}')" for name in ("market", "symbol", "trade_id")}
+    told = "(CAST(body AS json) #>> '{{data,{0}}}')"
+    words |= {name: told.format(name) for name in ("market", "symbol", "trade_id")}
     words |= {name: _postgres_ms(*ends) for name, ends in STAGES.items()}
     words |= {
         "no_text": "CAST(NULL AS TEXT)",

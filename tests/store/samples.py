@@ -35,11 +35,12 @@ def event(of, n=1, **told):
 def fill(number=1, **told):
     """A fill whose every column says something."""
     told = {
-        "market": "usdm", "symbol": "BTCUSDT", "trade_id": str(number), "order_id": str(number), "side": "BUY",
-        "price": Decimal("60000.10"), "quantity": Decimal("0.010"), "quote_quantity": Decimal("600.00100"),
-        "traded_at": T0, "client_order_id": f"c{number}", "position_side": "BOTH",
-        "commission": Decimal("0.24000040"), "commission_asset": "USDT", "realized_pnl": Decimal("-1.50000000"),
-        "is_maker": True, "received_at": T0 + timedelta(milliseconds=12), "journal_seq": 1,
+        "market": "usdm", "symbol": "BTCUSDT", "trade_id": str(number), "order_id": str(number),
+        "side": "BUY", "price": Decimal("60000.10"), "quantity": Decimal("0.010"),
+        "quote_quantity": Decimal("600.00100"), "traded_at": T0, "client_order_id": f"c{number}",
+        "position_side": "BOTH", "commission": Decimal("0.24000040"), "commission_asset": "USDT",
+        "realized_pnl": Decimal("-1.50000000"), "is_maker": True,
+        "received_at": T0 + timedelta(milliseconds=12), "journal_seq": 1,
     } | told  # fmt: skip
     return Fill(**told)
 
@@ -76,7 +77,9 @@ def finding(**told):
 
 def journal_row(seq, raw=b'{"e":"ORDER_TRADE_UPDATE"}'):
     """A journal row; its hashes are not true ones."""
-    return JournalRow(seq, "stream", "ORDER_TRADE_UPDATE", T0, T0, "s1", raw, b"s" * 16, b"d" * 32, bytes([seq % 256]) * 32)
+    return JournalRow(
+        seq, "stream", "ORDER_TRADE_UPDATE", T0, T0, "s1", raw, b"s" * 16, b"d" * 32, bytes([seq % 256]) * 32
+    )
 
 
 def changes(first=0, count=1, account="main", **rows):

@@ -100,6 +100,7 @@ def test_every_named_query_answers(record, reader):
 def test_views_answer_what_their_names_say(record, reader):
     """Open orders, timelines, balances at a time and numbers are right on both databases."""
     with reading(reader) as conn:
+
         def told(sql):
             return [tuple(row) for row in conn.execute(text(sql))]
 
@@ -140,7 +141,8 @@ def test_latency_of_an_alert_is_split_into_its_stages(record, reader):
             "VALUES ('m1', 1, '2026-11-01 12:00:00.999750+00:00', 500)"
         ))  # fmt: skip
     with reading(reader) as conn:
-        sql = "SELECT traded_to_received_ms, attempt_to_delivered_ms, received_to_delivered_ms FROM fill_latency"
+        stages = "traded_to_received_ms, attempt_to_delivered_ms, received_to_delivered_ms"
+        sql = f"SELECT {stages} FROM fill_latency"
         [row] = conn.execute(text(sql))
     assert tuple(row) == pytest.approx((12.0, 0.5, 488.25))
 
@@ -161,7 +163,8 @@ WRITES = [
     "DROP TABLE hooks", "CREATE TABLE x (a INTEGER)", "SELECT 1; DELETE FROM sessions",
     "WITH a AS (SELECT 1) DELETE FROM sessions", "PRAGMA query_only=OFF", "ATTACH 'x.db' AS x", "COMMIT",
     "SET TRANSACTION READ WRITE", "COPY fills TO '/dev/null'", "", "  -- nothing", "SELECT nonsense FROM",
-    "SELECT * FROM no_such_table", "SELECT 1; COMMIT; DELETE FROM sessions", "EXPLAIN ANALYZE DELETE FROM sessions",
+    "SELECT * FROM no_such_table", "SELECT 1; COMMIT; DELETE FROM sessions",
+    "EXPLAIN ANALYZE DELETE FROM sessions",
     "WITH gone AS (DELETE FROM sessions RETURNING *) SELECT * FROM gone", "SELECT nextval('x')",
 ]  # fmt: skip
 
@@ -232,10 +235,8 @@ def test_what_may_change_can(record, url, statement):
 
 def _directly(url, statement):
     """Run a statement as any other program would."""
-    if url.startswith("sqlite"):
-        connection = sqlite3.connect(make_url(url).database)
-    else:
-        connection = psycopg.connect(url)
+    sqlite = url.startswith("sqlite")
+    connection = sqlite3.connect(make_url(url).database) if sqlite else psycopg.connect(url)
     try:
         with connection:
             connection.execute(statement)

@@ -27,7 +27,8 @@ from tests.store.samples import (
 )
 
 EXACT = ["1E-8", "0E-7", "-0", "-0.00", "123456789012.12345678", "1E+3", "-1E-12", "0.10",
-         "123456789012345678901234567890", "0.123456789012345678901234567891", "-99999999999999.9999999999999999"]  # fmt: skip
+         "123456789012345678901234567890", "0.123456789012345678901234567891",
+         "-99999999999999.9999999999999999"]  # fmt: skip
 
 
 def rows(reader, sql):
@@ -147,7 +148,9 @@ def test_orders_and_balances_are_replaced(writer):
     """An order, balance or position told again replaces what was held; history keeps both balances."""
     writer.write([changes(orders=[order()], balances=[balance()], positions=[position()])])
     later = order(status="FILLED", filled_quantity=Decimal("0.010"), events=2, reduce_only=None)
-    writer.write([changes(first=1, orders=[later], balances=[balance("90.5", n=2)], positions=[position("0", n=2)])])
+    writer.write(
+        [changes(first=1, orders=[later], balances=[balance("90.5", n=2)], positions=[position("0", n=2)])]
+    )
     assert writer.load("main", Wanted(orders={("usdm", "BTCUSDT", "order", "1")})).orders == [later]
     balances, positions, orders = writer.load_small("main")
     assert [b.total for b in balances] == [Decimal("90.5")]
@@ -178,8 +181,8 @@ def test_an_alert_is_written_once(writer, reader):
     """A message id that is there keeps its row, whatever became of it."""
     alert = OutboxRow(message_id="m1", account_id="main", hook="ops", type="fill", body="{}", created_at=T0,
                       next_attempt_at=T0)  # fmt: skip
-    again = OutboxRow(message_id="m1", account_id="main", hook="ops", type="fill", body="other", created_at=NOW,
-                      next_attempt_at=NOW)  # fmt: skip
+    again = OutboxRow(message_id="m1", account_id="main", hook="ops", type="fill", body="other",
+                      created_at=NOW, next_attempt_at=NOW)  # fmt: skip
     writer.write([changes()], [alert, again])
     writer.write([changes(first=1)], [again])
     assert [row["body"] for row in rows(reader, "SELECT body FROM outbox")] == ["{}"]
@@ -206,7 +209,7 @@ def test_a_transaction_rolls_back_whole(writer):
 
 
 def test_an_account_keeps_its_venue_and_first_start(writer):
-    """A second start finds the first one's time; another venue under the same name is refused, naming both."""
+    """A second start finds the first one's time; another venue under the name is refused, naming both."""
     again = writer.open_account("main", "main", "binance-usdm", "live", NOW + timedelta(days=1))
     assert (again.is_new, again.created_at) == (False, NOW)
     with pytest.raises(SettingsError, match=r"binance-usdm \(live\).*binance-usdm \(testnet\)"):
@@ -217,7 +220,9 @@ def test_many_rows_go_in_one_batch(writer, reader):
     """A burst of 1,000 fills is one transaction and every row is there."""
     many = range(1, 1001)
     orders = [order(n) for n in many]
-    told = changes(count=1000, orders=orders, fills=[fill(n) for n in many], order_events=[event(o) for o in orders])
+    told = changes(
+        count=1000, orders=orders, fills=[fill(n) for n in many], order_events=[event(o) for o in orders]
+    )
     writer.write([told])
     assert rows(reader, "SELECT COUNT(*) AS n FROM fills") == [{"n": 1000}]
     wanted = Wanted(orders=set(told.orders), fills=set(told.fills))

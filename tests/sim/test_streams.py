@@ -196,3 +196,15 @@ async def test_an_unknown_stream_path_is_404(sim):
         async with websockets.connect(f"{sim.stream_url}/nothing"):
             pass
     assert refused.value.response.status_code == 404
+
+
+async def test_a_burst_of_a_thousand_fills_arrives_whole_and_in_order(sim, key, exchange):
+    """A burst of 1,000 fills reaches a client completely, each trade id once and ascending."""
+    told = []
+    url = f"{sim.stream_url}/private/ws?listenKey={key}&events=ORDER_TRADE_UPDATE"
+    async with websockets.connect(url) as socket, asyncio.timeout(10):
+        made = [fill.trade_id for fill in exchange.burst("main", 1000)]
+        while len(told) < 1000:
+            order = json.loads(await socket.recv())["o"]
+            told += [order["t"]] if order["x"] == "TRADE" else []
+    assert told == made == sorted(set(made))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -87,13 +88,13 @@ class Listener:
         if outcome.tellings:
             metrics.batch_size.observe(outcome.tellings)
         for changes in outcome.changes:
-            for row in changes.journal:
-                metrics.events.labels(changes.account_id, row.kind, row.source).inc()
+            for (kind, source), count in Counter((row.kind, row.source) for row in changes.journal).items():
+                metrics.events.labels(changes.account_id, kind, source).inc(count)
             if changes.journal:
                 lag = outcome.committed_at - changes.journal[0].received_at
                 metrics.lag_seconds.observe(max(0.0, lag.total_seconds()))
-            for fill in changes.fills.values():
-                metrics.fills.labels(changes.account_id, fill.source).inc()
+            for source, count in Counter(fill.source for fill in changes.fills.values()).items():
+                metrics.fills.labels(changes.account_id, source).inc(count)
             for finding in changes.findings.values():
                 if finding.kind == "undecodable":
                     metrics.undecodable.labels(changes.account_id).inc()

@@ -82,7 +82,7 @@ class Connector:
         await self.books.opened(link.session_id, link.opened_at)
         try:
             link.connected = await Watcher.open(
-                url, self.rest.clock, timeout=self.settings.request_timeout.total_seconds(),
+                url, self.rest.clock.now, self.rest.clock.clock, timeout=self.settings.request_timeout.total_seconds(),
                 beat=max(0.05, min(BEAT, self.settings.stale_after.total_seconds() / 3)),
                 on_frame=lambda frame, at: self.on_frame(link, frame, at),
             )  # fmt: skip

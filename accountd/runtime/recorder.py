@@ -91,6 +91,7 @@ class Recorder:
                  ring_size: int = 20_000) -> None:  # fmt: skip
         self.writer = writer
         self.hooks = tuple(hooks)
+        self._heard = alerts.heard(self.hooks)
         self.clock = clock
         self.observer = observer
         self.ring_size = ring_size
@@ -285,7 +286,7 @@ class Recorder:
         wanted = beliefs.wanted(tellings)
         if wanted.orders or wanted.fills or wanted.transfers:
             beliefs.remember(tx.load(ledger.account_id, wanted))
-        return Fold(beliefs, ledger.born).run(tellings)
+        return Fold(beliefs, ledger.born, heard=self._heard).run(tellings)
 
     def _load(self, tx: Transaction, ledger: Ledger) -> None:
         head = tx.take_head(ledger.account_id)
@@ -298,9 +299,7 @@ class Recorder:
 
     def _rows(self, account_id: str, raised: Iterable[Alert]) -> list[OutboxRow]:
         ledger, now = self.ledgers[account_id], self.clock.now()
-        return [
-            row for alert in raised for row in alerts.rows(alert, ledger.venue, account_id, self.hooks, now)
-        ]
+        return alerts.batch(raised, ledger.venue, account_id, self.hooks, now)
 
     def _forget(self) -> None:
         """Drop beliefs that a transaction moved and then did not commit; they are loaded anew."""

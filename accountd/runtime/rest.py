@@ -55,7 +55,7 @@ class RestClient:
     ) -> None:
         self.urls = venue.urls(account.environment, account.rest_url, account.stream_url)
         self.clock = VenueClock(clock)
-        self._venue = venue
+        self.venue = venue
         self.budget = budget
         self._ticks = clock
         self._timeout = timeout.total_seconds()
@@ -73,7 +73,7 @@ class RestClient:
         )
 
     def __repr__(self) -> str:
-        return f"RestClient({self._venue.name} at {self.urls.rest})"
+        return f"RestClient({self.venue.name} at {self.urls.rest})"
 
     async def __aenter__(self) -> RestClient:
         return self
@@ -155,7 +155,7 @@ class RestClient:
         """
         tries = 0
         while True:
-            flow = self._venue.server_time()
+            flow = self.venue.server_time()
             call = next(flow)
             if not isinstance(call, Call):
                 raise TypeError("the first step of server_time is a call")
@@ -180,7 +180,7 @@ class RestClient:
 
     async def _attempt(self, call: Call, priority: Priority) -> tuple[Reply, float]:
         """Send once; return the reply and how long it took in seconds."""
-        if (call.method, call.path) not in self._venue.allowed:
+        if (call.method, call.path) not in self.venue.allowed:
             raise BadRequest(f"{call.method} {call.path}: not on the list of what may be asked")
         pool = self.pool(call.pool)
         await self.budget.acquire(pool, call.weight, priority)
@@ -233,6 +233,6 @@ class RestClient:
             await response.aclose()
 
     def _observe(self, pool: str, headers: Mapping[str, str]) -> None:
-        used = headers.get(self._venue.used_weight_header, "")
+        used = headers.get(self.venue.used_weight_header, "")
         if used.isascii() and used.isdecimal():
             self.budget.observe(pool, int(used), self.clock.now())

@@ -97,10 +97,9 @@ class AccountRunner:
         if self.ledger.is_new and abs(offset) > timedelta(seconds=1):
             self.ledger.born += offset
             await self.recorder.submit(lambda tx: tx.set_created_at(self.name, self.ledger.born))
-        backfill = None if isinstance(self.account.backfill, str) else self.account.backfill
         self.sweeper = Sweeper(
             self.venue, self.rest, self.recorder, self.ledger, settle=self.settings.settle_after,
-            backfill=backfill, symbols=self.account.symbols, live_since=self._live_since,
+            backfill=self.account.backfill, symbols=self.account.symbols, live_since=self._live_since,
         )  # fmt: skip
         self.sweeper.all_symbols = sorted(info.symbols)
         await self.books.crashed(self.rest.clock.now())

@@ -37,6 +37,8 @@ from accountd.venues.base import Page, Swept, Venue, Window
 log = structlog.get_logger("accountd.sweeper")
 
 OVERLAP = timedelta(seconds=60)
+RETENTION = "older than the venue keeps"
+NO_LIMIT = timedelta(days=3650)
 AT_ONCE = 4  # symbols swept side by side
 FEW = 24  # a venue with no more symbols than this is swept whole, every time
 RECENT = timedelta(days=8)
@@ -89,6 +91,7 @@ class Sweeper:
             now = self.rest.clock.now()
             job = Round(now=now, proven=now - self.settle, priority=priority)
             cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
+            await self._admit(job, cursors)
             await self._state(job)
             await self._transfers(job, cursors)
             await self._whole_orders(job, cursors)
@@ -150,6 +153,24 @@ class Sweeper:
         return True
 
     # -- steps of a sweep
+
+    async def _admit(self, job: Round, cursors: Cursors) -> None:
+        """Write down what was away for longer than the venue keeps it: a gap that nothing can close."""
+
+        def write(tx: Transaction) -> None:
+            for (dataset, market, symbol), (_, proven) in cursors.items():
+                oldest = self._oldest(dataset, job.now)
+                if proven < oldest:
+                    tx.open_gap(self.account, dataset, market, symbol, proven, RETENTION, job.now, oldest)
+                kept = self.venue.retention.get(dataset)
+                if symbol or kept is None or kept.keeps_unfilled is None:
+                    continue
+                if proven < (forgotten := job.now - kept.keeps_unfilled):
+                    subject = f"{dataset}:{stamp(proven)}"
+                    detail = {"from": stamp(proven), "to": stamp(forgotten), "what": "orders that ended unfilled"}
+                    tx.open_finding(self.account, "history_forgotten", "warning", subject, detail, job.now)
+
+        await self.recorder.submit(write)
 
     async def _state(self, job: Round) -> None:
         await self.rest.run(self.venue.snapshot(self.settle), job.priority, self._recording(job))
@@ -282,15 +303,22 @@ class Sweeper:
 
     def _start(self, cursors: Cursors, dataset: str, symbol: str, now: datetime,
                overlap: timedelta | None = None) -> datetime:  # fmt: skip
-        keeps = self.venue.retention[dataset].keeps if dataset in self.venue.retention else timedelta(days=90)
-        oldest = now - keeps + timedelta(minutes=1)
+        """Return from when on to read: the cursor less an overlap, but not before what the venue keeps."""
+        oldest = self._oldest(dataset, now)
         cursor = cursors.get((dataset, self.venue.market, symbol))
-        if cursor is not None:
-            margin = max(OVERLAP, 3 * self.settle) if overlap is None else overlap
-            start = cursor[1] - margin
-            return max(start if self.since is None else min(start, self.since), oldest)
-        first = oldest if self.backfill is None else self.ledger.born - self.backfill
-        return max(first, oldest)
+        if cursor is None:
+            first = oldest if self.backfill is None else self.ledger.born - self.backfill
+            return max(first, oldest)
+        margin = max(OVERLAP, 3 * self.settle) if overlap is None else overlap
+        start = cursor[1] - margin
+        return max(start if self.since is None else min(start, self.since), oldest)
+
+    def _oldest(self, dataset: str, now: datetime) -> datetime:
+        """Return the first moment that the venue still tells of; snapshots have no history to end."""
+        kept = self.venue.retention.get(dataset)
+        if kept is None or not kept.keeps:
+            return now - NO_LIMIT
+        return now - kept.keeps + timedelta(minutes=1)
 
     def _took(self, job: Round, dataset: str, swept: Swept) -> None:
         job.symbols |= swept.symbols

@@ -19,6 +19,7 @@ from accountd.runtime.clock import Clock
 log = structlog.get_logger("accountd.watcher")
 
 MAX_FRAME = 16 * 1024 * 1024  # bytes; a larger one closes the connection with 1009
+Now = Callable[[], datetime]  # the venue's time
 REDACTED = "stream refused"
 
 
@@ -41,10 +42,11 @@ class Watcher:
     last moment (venue time) at which everything sent before it had certainly arrived.
     """
 
-    def __init__(self, socket: ClientConnection, clock: Clock, beat: float,
+    def __init__(self, socket: ClientConnection, now: Now, clock: Clock, beat: float,
                  on_frame: Callable[[bytes, datetime], None]) -> None:  # fmt: skip
+        self.now = now
         self.clock = clock
-        self.alive_at = clock.now()
+        self.alive_at = now()
         self.frames = 0
         self.last_frame = clock.monotonic()
         self.reason = ""
@@ -55,7 +57,7 @@ class Watcher:
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
-    async def open(cls, url: str, clock: Clock, *, timeout: float, beat: float,
+    async def open(cls, url: str, now: Now, clock: Clock, *, timeout: float, beat: float,
                    on_frame: Callable[[bytes, datetime], None]) -> Watcher:  # fmt: skip
         """Connect and begin to read.
 
@@ -72,7 +74,7 @@ class Watcher:
             raise refusal(answer.status_code, answer.headers.get("Retry-After")) from None
         except (OSError, TimeoutError, WebSocketException) as error:
             raise VenueUnavailable(f"stream does not connect: {type(error).__name__}") from None
-        watcher = cls(socket, clock, beat, on_frame)
+        watcher = cls(socket, now, clock, beat, on_frame)
         watcher._tasks = [
             asyncio.create_task(watcher._read(), name="accountd-read"),
             asyncio.create_task(watcher._ping(), name="accountd-ping"),
@@ -107,7 +109,7 @@ class Watcher:
             self.lost.set()
 
     async def _read(self) -> None:
-        recv, now, on_frame = self._socket.recv, self.clock.now, self._on_frame
+        recv, now, on_frame = self._socket.recv, self.now, self._on_frame
         try:
             while True:
                 frame = await recv(decode=False)
@@ -123,7 +125,7 @@ class Watcher:
         """Ping on a beat; a peer that does not answer within one more beat is dead."""
         while not self.lost.is_set():
             await asyncio.sleep(self._beat)
-            asked = self.clock.now()
+            asked = self.now()
             try:
                 answer = await self._socket.ping()
                 await asyncio.wait_for(answer, self._beat)

@@ -100,6 +100,12 @@ def wishes(hooks: Mapping[str, HookSettings]) -> list[HookWish]:
     ]
 
 
+def heard(hooks: Iterable[HookWish]) -> frozenset[str] | None:
+    """Return the types of alert that at least one hook wants; None for all."""
+    wanted = frozenset[str]().union(*(wish.on for wish in hooks))
+    return None if EVERY in wanted else wanted
+
+
 def message_id(hook: str, alert_type: str, venue: str, account: str, identity: Iterable[str]) -> str:
     """Return the id of an alert for a hook: the same whoever derives it, whenever, however often.
 

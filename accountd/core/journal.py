@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import sha256
 from struct import pack
 
 GENESIS = bytes(32)
@@ -21,17 +22,21 @@ def nanoseconds(moment: datetime) -> int:
 
 def digest(salt: bytes, raw: bytes) -> bytes:
     """Commit to raw bytes so that they can be pruned later without breaking the chain."""
-    return hashlib.sha256(salt + raw).digest()
+    return sha256(salt + raw).digest()
 
 
 def leaf(seq: int, received_at: datetime, account: bytes, kind: str, source: str, payload: bytes) -> bytes:
     """Hash one row: fixed-width or length-prefixed fields, domain separated; ``payload`` is its digest."""
-    word, origin = kind.encode(), source.encode()
     head = pack(">QQH", seq, nanoseconds(received_at), len(account))
-    body = b"".join((account, pack(">H", len(word)), word, pack(">H", len(origin)), origin, payload))
-    return hashlib.sha256(_LEAF + head + body).digest()
+    return sha256(_LEAF + head + account + _named(kind, source) + payload).digest()
+
+
+@lru_cache(256)
+def _named(kind: str, source: str) -> bytes:
+    word, origin = kind.encode(), source.encode()
+    return b"".join((pack(">H", len(word)), word, pack(">H", len(origin)), origin))
 
 
 def advance(head: bytes, leaf_hash: bytes) -> bytes:
     """Return the chain head after one more leaf."""
-    return hashlib.sha256(_HEAD + head + leaf_hash).digest()
+    return sha256(_HEAD + head + leaf_hash).digest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ _DECIDED = (
     "client_order_id", "side", "position_side", "type", "time_in_force", "price", "stop_price", "quantity",
     "average_price", "reduce_only", "actual_order_id", "reason",
 )  # fmt: skip
+_decided = attrgetter(*_DECIDED)
 _MONEY_OF_FILL = ("price", "quantity", "quote_quantity", "commission", "realized_pnl")
 _WORDS_OF_FILL = ("order_id", "side", "position_side", "commission_asset", "is_maker")
 
@@ -33,8 +35,8 @@ def order(held: Order, told: Order) -> Order | None:
     first, second = (told, held) if wins else (held, told)
     merged = msgspec.structs.replace(first)
     changed = wins
-    for name in _DECIDED:
-        if getattr(first, name) is None and (value := getattr(second, name)) is not None:
+    for name, mine in zip(_DECIDED, _decided(first), strict=True):
+        if mine is None and (value := getattr(second, name)) is not None:
             setattr(merged, name, value)
             changed = changed or not wins
     changed |= _join(merged, held, told)
@@ -51,8 +53,10 @@ def _join(merged: Order, held: Order, told: Order) -> bool:
     merged.filled_quantity = _most(held.filled_quantity, told.filled_quantity)
     merged.filled_quote = _most(held.filled_quote, told.filled_quote)
     merged.updated_at = max(held.updated_at, told.updated_at)
-    born = [moment for moment in (held.created_at, told.created_at) if moment is not None]
-    merged.created_at = min(born) if born else None
+    if held.created_at is None or told.created_at is None:
+        merged.created_at = held.created_at or told.created_at
+    else:
+        merged.created_at = min(held.created_at, told.created_at)
     return (merged.filled_quantity, merged.filled_quote, merged.created_at) != (
         held.filled_quantity,
         held.filled_quote,

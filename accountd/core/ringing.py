@@ -31,6 +31,7 @@ class Ringer(Protocol):
     changes: Changes
     telling: Telling
     born: datetime
+    heard: frozenset[str] | None
 
 
 def stream_should_have_told(telling: Telling, at: datetime) -> bool:
@@ -51,6 +52,11 @@ def stamp(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def heard(fold: Ringer, type_: str) -> bool:
+    """Say whether anybody wants alerts of this type; the others are not worth being made."""
+    return fold.heard is None or type_ in fold.heard
+
+
 def ring(fold: Ringer, type_: str, at: datetime, identity: tuple[str, ...], data: dict[str, Any],
          order_key: str = "") -> None:  # fmt: skip
     """Put an alert among the changes; history from before the account's first start is marked so."""
@@ -61,6 +67,8 @@ def ring(fold: Ringer, type_: str, at: datetime, identity: tuple[str, ...], data
 
 def fill(fold: Ringer, told: Fill, order: Order | None) -> None:
     """Ring for an execution that was not known."""
+    if not heard(fold, "fill"):
+        return
     data = {
         "market": told.market, "symbol": told.symbol, "order_id": told.order_id,
         "client_order_id": told.client_order_id, "trade_id": told.trade_id, "side": told.side,
@@ -79,7 +87,7 @@ def fill(fold: Ringer, told: Fill, order: Order | None) -> None:
 def order(fold: Ringer, held: Order) -> None:
     """Ring for an order that reached a new status."""
     type_ = _ORDER_TYPES.get(held.status)
-    if type_ is None:
+    if type_ is None or not (heard(fold, type_) or heard(fold, "liquidation")):
         return
     data = {
         "market": held.market, "symbol": held.symbol, "kind": held.kind, "order_id": held.order_id,
@@ -102,7 +110,7 @@ def order(fold: Ringer, held: Order) -> None:
 
 def balance(fold: Ringer, told: Balance, held: Balance | None) -> None:
     """Ring for a balance that moved; the first snapshot of an account is no change."""
-    if held is None and told.source == REST:
+    if (held is None and told.source == REST) or not heard(fold, "balance.changed"):
         return
     before = held.total if held else None
     data = {
@@ -117,6 +125,8 @@ def balance(fold: Ringer, told: Balance, held: Balance | None) -> None:
 def position(fold: Ringer, told: Position, held: Position | None) -> None:
     """Ring for a position whose quantity moved."""
     before = held.quantity if held else None
+    if not heard(fold, "position.changed"):
+        return
     if (held is None and told.source == REST) or before == told.quantity or told.quantity is None:
         return
     data = {

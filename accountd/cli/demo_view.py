@@ -72,7 +72,7 @@ class LiveView:
     def _screen(self) -> RenderableType:
         parts: list[RenderableType] = [Text(""), self._head()]
         if self.pulse:
-            parts.append(Padding(_status_line(self.pulse), (1, 2)))
+            parts.append(Padding(Group(_status_line(self.pulse), _latency_line(self.pulse)), (1, 2)))
         parts.append(Padding(self._fills(), (0, 2)))
         parts.append(Padding(self._story(), (1, 2)))
         return Group(*parts)
@@ -204,7 +204,7 @@ def sentence(end: Finished) -> str:
     fills = next(line.there for line in end.verdict.lines if line.what == "fills")
     return (
         f"Exact: all {fills} fills are here once and rang once; "
-        f"{end.late} of them happened while nothing was connected."
+        f"{end.late} of them were found over REST."
     )
 
 
@@ -218,8 +218,11 @@ def _status_line(pulse: Pulse) -> Text:
         (f"{pulse.state:<10}", STATES.get(pulse.state, "bold")),
         f"  fills {pulse.there} there, {pulse.here} here, {pulse.rung} rang",
         (f"   open gaps {pulse.open_gaps}", "red" if pulse.open_gaps else "dim"),
-        (f"   commit {_pair(pulse.commit)}   hook {_pair(pulse.hook)}", "dim"),
     )
+
+
+def _latency_line(pulse: Pulse) -> Text:
+    return Text(f"fill → commit {_pair(pulse.commit)}   fill → hook {_pair(pulse.hook)}", "dim")
 
 
 def _verdict_table(verdict: Verdict) -> Table:

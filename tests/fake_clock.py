@@ -47,10 +47,16 @@ class FakeClock:
         self.slept.append(seconds)
         due = self._mark + max(0.0, seconds)
         woken = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (due, next(self._count), woken))
-        while self._auto and not woken.done():
-            for _ in range(20):  # let everybody else come to rest first
-                await asyncio.sleep(0)
-            if not woken.done() and self._sleepers and self._sleepers[0][2] is woken:
-                self.advance(max(0.0, due - self._mark))
-        await woken
+        sleeper = (due, next(self._count), woken)
+        heapq.heappush(self._sleepers, sleeper)
+        try:
+            while self._auto and not woken.done():
+                for _ in range(20):  # let everybody else come to rest first
+                    await asyncio.sleep(0)
+                if not woken.done() and self._sleepers[0] is sleeper:
+                    self.advance(max(0.0, due - self._mark))
+            await woken
+        finally:
+            if sleeper in self._sleepers:  # cancelled: nobody may wait behind it
+                self._sleepers.remove(sleeper)
+                heapq.heapify(self._sleepers)

@@ -1,0 +1,141 @@
+"""The request budget: never above its share in any minute, fair, and urgent things first."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accountd.runtime.budget import Budget, Priority
+from tests.fake_clock import FakeClock
+
+POOL = "p"
+
+
+def budget(limit=1000, share=0.5):
+    """Return a budget and its clock."""
+    clock = FakeClock()
+    made = Budget(clock, share)
+    made.set_limit(POOL, limit)
+    return made, clock
+
+
+async def spend(made, clock, weight, priority, log, name=None):
+    """Acquire, then log who got it, when and how much."""
+    await made.acquire(POOL, weight, priority)
+    log.append((clock.monotonic(), weight, name if name is not None else priority))
+
+
+def most_in_a_minute(log):
+    """Return the largest weight that any 60 s held."""
+    return max(sum(weight for at, weight, _ in log if start <= at < start + 60) for start, _, _ in log)
+
+
+@given(
+    asked=st.lists(st.tuples(st.integers(1, 60), st.sampled_from(Priority)), min_size=1, max_size=60),
+    share=st.sampled_from([0.1, 0.25, 0.5, 1.0]),
+)
+def test_no_minute_ever_holds_more_than_the_share(asked, share):
+    """Whatever is asked at once, any 60 s hold at most the share, and everybody is served in the end."""
+    made, clock = budget(1000, share)
+    log = []
+
+    async def storm():
+        await asyncio.gather(*(spend(made, clock, weight, priority, log) for weight, priority in asked))
+
+    asyncio.run(storm())
+    assert len(log) == len(asked)
+    assert most_in_a_minute(log) <= 1000 * share
+
+
+async def test_urgent_goes_first_and_equals_queue():
+    """A higher priority overtakes those that wait; inside a priority accounts are served as they came."""
+    made, clock = budget(100, 1.0)
+    log = []
+    await made.acquire(POOL, 98, Priority.SEAM)
+    waiting = [
+        asyncio.create_task(spend(made, clock, 30, priority, log, name))
+        for priority, name in [
+            (Priority.SWEEP, "sweep-a"),
+            (Priority.SWEEP, "sweep-b"),
+            (Priority.SEAM, "seam"),
+            (Priority.BACKFILL, "backfill"),
+            (Priority.CANARY, "canary"),
+        ]
+    ]
+    await asyncio.gather(*waiting)
+    assert [name for _, _, name in log] == ["seam", "canary", "sweep-a", "sweep-b", "backfill"]
+
+
+async def test_a_keepalive_always_finds_room():
+    """Everything else leaves a rest of the share, so a keep-alive does not wait for a backfill."""
+    made, clock = budget(1000, 0.5)
+    log = []
+    storm = [asyncio.create_task(spend(made, clock, 5, Priority.SEAM, log)) for _ in range(120)]
+    await asyncio.sleep(0)
+    await made.acquire(POOL, 1, Priority.KEEPALIVE)
+    assert clock.monotonic() == 0
+    await asyncio.gather(*storm)
+
+
+async def test_backfill_leaves_room_for_a_seam():
+    """After a backfill took all that it may, a seam of 150 weight goes at once."""
+    made, clock = budget(1000, 0.5)
+    for _ in range(60):
+        await made.acquire(POOL, 5, Priority.BACKFILL)
+    assert made.used(POOL) == 300
+    await made.acquire(POOL, 150, Priority.SEAM)
+    assert clock.monotonic() == 0
+
+
+async def test_a_pause_stops_everybody_until_it_ends():
+    """A pause holds every priority; a shorter one does not shorten it."""
+    made, clock = budget()
+    made.pause(POOL, 30)
+    made.pause(POOL, 5)
+    assert made.paused(POOL) == 30
+    await made.acquire(POOL, 1, Priority.KEEPALIVE)
+    assert clock.monotonic() == 30
+
+
+@pytest.mark.parametrize(("used", "waits"), [(899, 0), (900, 48)])
+async def test_others_on_the_address_count(used, waits):
+    """Near the venue's limit nothing goes out before the venue's minute ends, except keep-alives."""
+    made, clock = budget(1000, 0.5)
+    made.observe(POOL, used, datetime(2026, 1, 1, 0, 0, 12, tzinfo=UTC))
+    await made.acquire(POOL, 1, Priority.KEEPALIVE)
+    assert clock.monotonic() == 0
+    await made.acquire(POOL, 1, Priority.SEAM)
+    assert clock.monotonic() == waits
+
+
+async def test_a_call_heavier_than_the_share_goes_alone():
+    """A tiny share delays a heavy call until nothing else was spent, and never for ever."""
+    made, clock = budget(100, 0.1)
+    await made.acquire(POOL, 1, Priority.SEAM)
+    await made.acquire(POOL, 40, Priority.SEAM)
+    assert clock.monotonic() == 60
+
+
+async def test_giving_up_makes_room():
+    """A waiter that is cancelled leaves the queue to the next."""
+    made, clock = budget(100, 1.0)
+    await made.acquire(POOL, 98, Priority.SEAM)
+    gone = asyncio.create_task(made.acquire(POOL, 50, Priority.SEAM))
+    await asyncio.sleep(0)
+    log = []
+    stays = asyncio.create_task(spend(made, clock, 1, Priority.SWEEP, log))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await stays
+    assert gone.cancelled() or await asyncio.gather(gone, return_exceptions=True)
+    assert log
+
+
+async def test_pools_are_apart():
+    """A pause of one pool does not hold another, and a pool without a limit is free."""
+    made, clock = budget()
+    made.pause(POOL, 100)
+    await made.acquire("other", 10_000, Priority.SWEEP)
+    assert clock.monotonic() == 0

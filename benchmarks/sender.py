@@ -21,7 +21,9 @@ def wire(count: int) -> deque[bytes]:
     return deque(Frame(Opcode.TEXT, one).serialize(mask=False, extensions=[]) for one in frames(count, start))
 
 
-async def flood(connection: ServerConnection, ready: deque[bytes], window: int, acks: asyncio.StreamReader) -> None:
+async def flood(
+    connection: ServerConnection, ready: deque[bytes], window: int, acks: asyncio.StreamReader
+) -> None:
     """Send as fast as the receiver takes it, at most ``window`` frames ahead of its commits."""
     sent = committed = 0
     while ready:

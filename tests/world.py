@@ -193,7 +193,7 @@ class World:
             if self.task.done():
                 self.task.result()
             differ = await asyncio.to_thread(self.differences, account)
-            gaps = self.rows(tables.gaps, tables.gaps.c.closed_at.is_(None))
+            gaps = self.rows(tables.gaps, tables.gaps.c.closed_at.is_(None), tables.gaps.c.account_id == account)
             if not differ and not gaps:
                 return
             assert time.monotonic() < deadline, f"{differ} {gaps}"

@@ -30,7 +30,7 @@ class View:
     """How one table is listed for people."""
 
     table: Any
-    read: Callable[..., Iterable[Mapping[str, Any]]]
+    read: Callable[..., Iterable[Mapping[Any, Any]]]
     shown: Sequence[str]
     heads: Mapping[str, str] = field(default_factory=dict)
 
@@ -141,7 +141,7 @@ def _list(
     columns = [column.name for column in view.table.columns]
     with record.opened() as connection:
         record.require_account(connection, account)
-        rows: Iterable[Mapping[str, Any]] = view.read(connection, wanted)
+        rows: Iterable[Mapping[Any, Any]] = view.read(connection, wanted)
         if how == "table":
             names = {row["account_id"]: row["name"] for row in queries.accounts(connection)}
             rows = [{**row, "account": names.get(row["account_id"], row["account_id"])} for row in rows]

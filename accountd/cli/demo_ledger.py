@@ -8,16 +8,19 @@ from typing import Any
 from accountd.cli.demo_verdict import Facts, Key, Ledger
 from accountd.store import queries
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 
 
 def of_exchange(truth: Row) -> Ledger:
     """Read what the exchange says happened: plain numbers as strings, times in ms."""
-    plain = {("order", o["symbol"], str(o["order_id"])): _order(o, o["filled"]) for o in truth["orders"]}
-    algos = {("algo", o["symbol"], str(o["algo_id"])): {"status": o["status"]} for o in truth["algo_orders"]}
+    orders: dict[Key, Facts] = {}
+    for o in truth["orders"]:
+        orders[("order", o["symbol"], str(o["order_id"]))] = _order(o, o["filled"])
+    for a in truth["algo_orders"]:
+        orders[("algo", a["symbol"], str(a["algo_id"]))] = {"status": a["status"]}
     return Ledger(
         fills=[((f["symbol"], str(f["trade_id"])), _their_fill(f)) for f in truth["fills"]],
-        orders={**plain, **algos},
+        orders=orders,
         balances=_nonzero({asset: Decimal(total) for asset, total in truth["balances"].items()}, "total"),
         positions=_nonzero(
             {(p["symbol"], p["side"]): Decimal(p["quantity"]) for p in truth["positions"]}, "quantity"

@@ -13,7 +13,7 @@ from accountd.cli import demo_ledger
 from accountd.cli.demo_exchange import ACCOUNT, Exchange
 from accountd.cli.demo_hooks import Receiver
 from accountd.cli.demo_story import Event, Finished, Opened, Pulse, Said
-from accountd.cli.demo_verdict import Rung, Verdict, compare
+from accountd.cli.demo_verdict import Ledger, Rung, Verdict, compare
 from accountd.cli.demo_watch import Watch
 from accountd.config import Settings
 from accountd.core.health import Health
@@ -198,7 +198,7 @@ class Demo:
         )  # fmt: skip
         return verdict
 
-    def _record(self) -> demo_ledger.Ledger:
+    def _record(self) -> Ledger:
         with engine.reading(self.watch.reader) as connection:
             return demo_ledger.of_record(connection)
 

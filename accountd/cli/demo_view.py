@@ -202,10 +202,7 @@ def sentence(end: Finished) -> str:
     if not end.verdict.exact:
         return "NOT EXACT: the record differs from the exchange's own truth."
     fills = next(line.there for line in end.verdict.lines if line.what == "fills")
-    return (
-        f"Exact: all {fills} fills are here once and rang once; "
-        f"{end.late} of them were found over REST."
-    )
+    return f"Exact: all {fills} fills are here once and rang once; {end.late} of them were found over REST."
 
 
 def whereabouts(end: Finished) -> str:

@@ -8,7 +8,7 @@ from accountd.cli.demo_hooks import Receiver
 from accountd.cli.demo_story import Event, FillCame, Latency, Said
 from accountd.store import engine, queries
 
-Row = Mapping[str, Any]
+Row = Mapping[Any, Any]
 
 
 class Watch:
@@ -30,6 +30,8 @@ class Watch:
     def poll(self) -> None:
         """Read what is there; blocks, so it runs on a thread."""
         everything = queries.Filter()
+        rows: dict[tuple[str, str], Row]
+        gaps: dict[str, Row]
         with engine.reading(self.reader) as connection:
             rows = {(row["symbol"], row["trade_id"]): row for row in queries.fills(connection, everything)}
             gaps = {row["gap_id"]: row for row in queries.gaps(connection, everything)}

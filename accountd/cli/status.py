@@ -47,11 +47,11 @@ def status(account: Account = None, json: AsJson = False, csv: AsCsv = False) ->
 
 def standing(
     *,
-    accounts: Iterable[Mapping[str, Any]],
-    sessions: Iterable[Mapping[str, Any]],
-    gaps: Iterable[Mapping[str, Any]],
-    findings: Iterable[Mapping[str, Any]],
-    outbox: Iterable[Mapping[str, Any]],
+    accounts: Iterable[Mapping[Any, Any]],
+    sessions: Iterable[Mapping[Any, Any]],
+    gaps: Iterable[Mapping[Any, Any]],
+    findings: Iterable[Mapping[Any, Any]],
+    outbox: Iterable[Mapping[Any, Any]],
     now: datetime,
 ) -> list[dict[str, Any]]:
     """Return one row an account; alerts are counted over all accounts, because hooks are shared."""
@@ -85,7 +85,7 @@ def standing(
 
 
 def session_state(
-    session: Mapping[str, Any] | None, now: datetime
+    session: Mapping[Any, Any] | None, now: datetime
 ) -> tuple[str, datetime | None, int | None, str]:
     """Return the state, since when, for how many seconds nothing was heard while not LIVE, and a remark."""
     if session is None:

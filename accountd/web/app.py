@@ -1,6 +1,7 @@
 """The web: is the process alive, is it ready, its metrics, and one page for people."""
 
 import asyncio
+import contextlib
 import hmac
 from collections.abc import Awaitable, Callable
 
@@ -14,8 +15,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from accountd.core.health import Health
-from accountd.errors import AccountdError
-from accountd.web import page
+from accountd.errors import AccountdError, DatabaseError
+from accountd.web import census, page
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1", "[::1]")
 HEADERS = {
@@ -56,6 +57,10 @@ def build(
         return JSONResponse(told, status_code=503 if reasons else 200)
 
     async def metrics(request: Request) -> Response:
+        if database_url is not None:
+            # While the database does not answer the last counts stand; writer_healthy tells of it.
+            with contextlib.suppress(DatabaseError):
+                await asyncio.to_thread(census.take, database_url, health)
         if before_scrape is not None:
             before_scrape(health)
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

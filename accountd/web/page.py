@@ -100,7 +100,7 @@ def _accounts(health: Health, now: datetime) -> str:
 
 def _record(record: Record) -> Iterable[str]:
     def name(row: Any) -> str:
-        return record.names.get(row["account_id"], row["account_id"])
+        return record.names.get(row["account_id"], "") or str(row["account_id"])
 
     yield "<h2>Open gaps</h2>"
     yield _rows(

@@ -94,6 +94,27 @@ def test_page_shows_the_record(sqlite_url):
     assert "connection lost" in text
 
 
+def test_metrics_count_what_is_open(sqlite_url):
+    """/metrics counts open gaps in the record at the moment of the scrape."""
+    upgrade(sqlite_url)
+    writer = Writer(writer_engine(sqlite_url), lambda: NOW)
+    writer.open_account("main", "main", "binance-usdm", "live", NOW)
+    with client(database_url=sqlite_url) as browser:
+        before = browser.get("/metrics").text
+        with writer.begin() as tx:
+            tx.open_gap("main", "fills", "usdm", "", NOW, "connection lost", NOW)
+        after = browser.get("/metrics").text
+    writer.close()
+    assert "accountd_gaps_open 0.0" in before
+    assert "accountd_gaps_open 1.0" in after
+
+
+def test_metrics_stand_without_the_database(tmp_path):
+    """A database that does not answer does not take the other metrics away."""
+    with client(database_url=f"sqlite:///{tmp_path / 'none.db'}") as browser:
+        assert browser.get("/metrics").status_code == 200
+
+
 def test_page_stands_without_the_database(tmp_path):
     """A database that does not answer is said on the page instead of breaking it."""
     with client(database_url=f"sqlite:///{tmp_path / 'none.db'}") as browser:

@@ -78,7 +78,7 @@ async def test_every_flow_tells_the_exchange_s_truth():
 async def test_a_wrong_secret_is_refused():
     """The exchange checks signatures, and the refusal is the key's."""
     exchange = build(7)
-    async with SimServer(exchange, "127.0.0.1", 0) as server:
-        async with client(server, credentials(exchange)["main"].api_key, "wrong") as rest:
-            with pytest.raises(KeyRefused):
-                await rest.run(VENUE.canary(LAG), Priority.SEAM)
+    api_key = credentials(exchange)["main"].api_key
+    async with SimServer(exchange, "127.0.0.1", 0) as server, client(server, api_key, "wrong") as rest:
+        with pytest.raises(KeyRefused):
+            await rest.run(VENUE.canary(LAG), Priority.SEAM)

@@ -18,7 +18,7 @@ from accountd.cli.demo_watch import Watch
 from accountd.config import Settings
 from accountd.core.health import Health
 from accountd.core.states import State
-from accountd.errors import AccountdError
+from accountd.errors import AccountdError, SettingsError
 from accountd.runtime import logs
 from accountd.runtime.daemon import Daemon
 from accountd.runtime.metrics import Metrics
@@ -30,7 +30,6 @@ READY_WITHIN = 15.0  # seconds
 QUIET_WITHIN = 20.0  # seconds
 STOP_WITHIN = 5.0  # seconds
 CUT = 10.0  # seconds
-SETTLED_AFTER = 2.5  # seconds; more than one settle time, so that even the last seam is swept twice
 
 Show = Callable[[Event], None]
 
@@ -60,6 +59,7 @@ async def play(plan: Plan, show: Show) -> Verdict:
     """Play the demo, telling `show` what happens; return the verdict.
 
     Raises:
+        SettingsError: the database is not empty.
         AccountdError: the daemon ended by itself, or never went live.
     """
     secret = "whsec_" + b64encode(secrets.token_bytes(32)).decode()
@@ -73,9 +73,12 @@ async def play(plan: Plan, show: Show) -> Verdict:
         settings = demo_settings(plan.database_url, exchange, hook, secret)
         logs.hide_settings(settings)
         await asyncio.to_thread(migrate.upgrade, plan.database_url)
-        show(Opened(exchange=exchange.rest_url, hook=hook, database=settings.database_shown, seed=plan.seed))
         watch = Watch(plan.database_url, receiver)
         stack.callback(watch.close)
+        await asyncio.to_thread(watch.poll)
+        if watch.born is not None:
+            raise SettingsError("--database-url: it holds a record already; the demo wants an empty database")
+        show(Opened(exchange=exchange.rest_url, hook=hook, database=settings.database_shown, seed=plan.seed))
         health = Health()
         daemon = await stack.enter_async_context(running(settings, health))
         demo = Demo(plan, show, exchange, receiver, watch, health, daemon)
@@ -109,7 +112,7 @@ def demo_settings(database_url: str, exchange: Exchange, hook: str, secret: str)
             },
             "web": {"listen": ""},
             "keepalive_interval": "5s",
-            "sweep_interval": "5s",
+            "sweep_interval": "3s",
             "settle_after": "2s",
             "stale_after": "5s",
             "reconnect_max": "1s",
@@ -153,6 +156,7 @@ class Demo:
         self.began = asyncio.get_running_loop().time()
         await self.until(lambda: self.state is State.LIVE, READY_WITHIN, "the stream never went live")
         plan = self.plan
+        await self.beat()
         self.say(
             f"the stream is live; {self.watch.history} fills of history are read and do not ring", "good"
         )
@@ -203,15 +207,18 @@ class Demo:
             return demo_ledger.of_record(connection)
 
     async def quiet(self) -> None:
-        """Wait until nothing is on its way any more; a demo that never gets quiet is judged as it stands."""
+        """Wait until a sweep has proven everything up to now.
+
+        A demo that never gets there is judged as it stands.
+        """
         loop = asyncio.get_running_loop()
-        until = loop.time() + QUIET_WITHIN
-        settled = loop.time() + SETTLED_AFTER
-        while loop.time() < until:
+        limit = loop.time() + QUIET_WITHIN
+        stopped = datetime.now(UTC)
+        while loop.time() < limit:
             await self.beat()
-            rung = len(self.receiver.first)
+            proven = self.watch.proven is not None and self.watch.proven >= stopped
             healed = self.state is State.LIVE and not self.watch.open_gaps
-            if healed and loop.time() >= settled and self.here == rung == self.exchange.fills:
+            if proven and healed and self.here == len(self.receiver.first) == self.exchange.fills:
                 return
 
     async def for_seconds(self, seconds: float) -> None:

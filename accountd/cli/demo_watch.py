@@ -21,6 +21,7 @@ class Watch:
         self.shown: set[tuple[str, str]] = set()
         self.gaps: dict[str, Row] = {}
         self.born: datetime | None = None
+        self.proven: datetime | None = None
         self.told: set[tuple[str, bool]] = set()
 
     def close(self) -> None:
@@ -35,6 +36,10 @@ class Watch:
         with engine.reading(self.reader) as connection:
             rows = {(row["symbol"], row["trade_id"]): row for row in queries.fills(connection, everything)}
             gaps = {row["gap_id"]: row for row in queries.gaps(connection, everything)}
+            proven = {
+                row["dataset"]: row["to_time"] for row in queries.coverage(connection) if not row["symbol"]
+            }
+            self.proven = min(proven.values(), default=None)
             self.born = next((row["created_at"] for row in queries.accounts(connection)), None)
         self.fills, self.gaps = rows, gaps
 

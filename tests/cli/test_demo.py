@@ -24,3 +24,11 @@ def test_demo_in_a_pipe_is_exact(tmp_path):
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_demo_refuses_a_record_that_is_somebodys(recorded, sqlite_url):
+    """A database that holds a record is left alone, with exit 2."""
+    result = recorded("demo", "--database-url", sqlite_url)
+    assert result.exit_code == 2
+    assert "--database-url" in result.stderr
+    assert recorded("fills", "--json").exit_code == 0

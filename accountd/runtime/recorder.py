@@ -6,10 +6,11 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
+import msgspec
 import structlog
 
 from accountd.core import alerts
@@ -17,9 +18,12 @@ from accountd.core.alerts import HookWish, OutboxRow
 from accountd.core.beliefs import Beliefs
 from accountd.core.changes import Alert, Changes
 from accountd.core.fold import Fold
-from accountd.core.told import Notice, Telling
+from accountd.core.told import Notice, Telling, Told
 from accountd.errors import DatabaseFailed, DatabaseFull, DatabaseGone, Fenced
+from accountd.runtime.batch import Batch, Doubt, Job, by_account, fail
+from accountd.runtime.batch import Outcome as Outcome
 from accountd.runtime.clock import Clock
+from accountd.store.rows import Head
 from accountd.store.writer import Transaction, Writer
 
 T = TypeVar("T")
@@ -40,17 +44,6 @@ class Observer(Protocol):
 
 
 @dataclass(slots=True)
-class Outcome:
-    """What one transaction did."""
-
-    changes: list[Changes]
-    outbox: list[OutboxRow]
-    committed_at: datetime
-    seconds: float
-    tellings: int
-
-
-@dataclass(slots=True)
 class Ledger:
     """One account as the writer thread knows it."""
 
@@ -62,22 +55,8 @@ class Ledger:
     beliefs: Beliefs | None = None
 
 
-@dataclass(slots=True)
-class Job:
-    """Bookkeeping to run in the next transaction, or a REST page whose sender waits for the commit."""
-
-    future: asyncio.Future[Any]
-    run: Callable[[Transaction], Any] | None = None
-    telling: Telling | None = None
-    result: Any = None
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one transaction takes from the queue, in order."""
-
-    tellings: list[Telling] = field(default_factory=list)
-    jobs: list[Job] = field(default_factory=list)
+class _Rehearsed(Exception):
+    """Rolls a transaction back that was only to be tried."""
 
 
 class Recorder:
@@ -104,6 +83,7 @@ class Recorder:
         self._loop = asyncio.get_running_loop()
         self._done = asyncio.Event()
         self._rung: list[OutboxRow] = []
+        self._doubt: Doubt | None = None
         self._thread = threading.Thread(target=self._run, name="accountd-writer", daemon=True)
         self._thread.start()
 
@@ -116,7 +96,7 @@ class Recorder:
 
     def offer(self, telling: Telling) -> bool:
         """Hand over a frame; False when the ring is full and the frame is not taken."""
-        if self._frames >= self.ring_size:
+        if self._frames >= self.ring_size or self._done.is_set():
             return False
         self._frames += 1
         self._queue.append(telling)
@@ -147,11 +127,12 @@ class Recorder:
         def run(tx: Transaction) -> Ledger:
             row = tx.open_account(account_id, account_id, venue, environment, now)
             ledger = Ledger(account_id, venue, environment, row.created_at, row.is_new)
-            self._load(tx, ledger)
-            self.ledgers[account_id] = ledger
+            self._load(tx, ledger, tx.take_head(account_id))
             return ledger
 
-        return await self.submit(run)
+        # only once it is committed: what is known here is loaded anew after a lost connection
+        ledger = self.ledgers[account_id] = await self.submit(run)
+        return ledger
 
     async def stop(self, deadline: float) -> bool:
         """Drain the queue and end the thread; False when the deadline (seconds) passed first."""
@@ -193,13 +174,14 @@ class Recorder:
                     wait = RETRY_FIRST
                     self._call(self.observer.trouble, None)
                 batch = None
-        except Exception as error:  # noqa: BLE001  # whatever it was, the record can no longer be trusted to move
+        except Exception as error:  # whatever it was, the record can no longer be trusted to move
             log.error("writer stopped", error=type(error).__name__, exc_info=not isinstance(error, Fenced))
             self._call(self.observer.died, error)
         finally:
-            self._fail_waiting(batch)
-            self.writer.close()
-            self._call(self._done.set)
+            try:
+                self.writer.close()
+            finally:
+                self._call(self._end, batch)
 
     def _call(self, what: Callable[..., object], *args: object) -> None:
         try:
@@ -227,14 +209,27 @@ class Recorder:
         return batch
 
     def _commit(self, batch: Batch) -> None:
+        if self._doubt is not None:
+            self._settle(self._doubt, batch)
         try:
             self._transact(batch.tellings, batch.jobs)
         except (DatabaseGone, DatabaseFull, DatabaseFailed, Fenced):
             raise
-        except Exception as error:  # noqa: BLE001  # one telling or job must not hold up the others: find it
+        except Exception as error:  # one telling or job must not hold up the others: find it
             self._forget()
-            log.warning("batch refused, going one by one", error=type(error).__name__, tellings=len(batch.tellings))
+            name, number = type(error).__name__, len(batch.tellings)
+            log.warning("batch refused, going one by one", error=name, tellings=number)
             self._one_by_one(batch)
+
+    def _settle(self, doubt: Doubt, batch: Batch) -> None:
+        """Ask whether a commit whose answer was lost took effect; what it wrote is then not written again."""
+        if doubt.mark is not None and self.writer.took_effect(doubt.mark):
+            log.warning("a commit whose answer was lost had taken effect", tellings=len(doubt.tellings))
+            written = {id(telling) for telling in doubt.tellings}
+            batch.tellings = [telling for telling in batch.tellings if id(telling) not in written]
+            batch.jobs = [job for job in batch.jobs if not any(job is done for done in doubt.jobs)]
+            self._say_done(doubt)
+        self._doubt = None
 
     def _one_by_one(self, batch: Batch) -> None:
         """Write each telling and job alone; what still cannot be written is quarantined and said."""
@@ -246,28 +241,64 @@ class Recorder:
                 self._transact([telling], [job] if job else [])
             except (DatabaseGone, DatabaseFull, DatabaseFailed, Fenced):
                 raise
-            except Exception as error:  # noqa: BLE001  # poison: keep its bytes, say why, go on
+            except Exception:  # poison: keep its bytes and what can be kept of it, say why, go on
                 self._forget()
                 log.error("telling quarantined", kind=telling.kind, account=telling.account_id, exc_info=True)
-                self._transact([_quarantined(telling, error)], [job] if job else [])
+                self._transact([self._quarantined(telling)], [job] if job else [])
             batch.tellings.pop(0)
         for job in [job for job in batch.jobs if job.run is not None]:
             try:
                 self._transact([], [job])
             except (DatabaseGone, DatabaseFull, DatabaseFailed, Fenced):
                 raise
-            except Exception as error:  # noqa: BLE001  # the submitter hears of it
+            except Exception as error:  # the submitter hears of it
                 self._forget()
-                self._call(_set_exception, job.future, error)
+                self._call(fail, job.future, error)
             batch.jobs.remove(job)
+
+    def _quarantined(self, telling: Telling) -> Telling:
+        """Return the telling without what the record refuses, which a finding names in its stead."""
+        kept, refused = self._sift(telling, list(telling.told))
+        return msgspec.structs.replace(telling, told=[*kept, *refused])
+
+    def _sift(self, telling: Telling, told: list[Told]) -> tuple[list[Told], list[Told]]:
+        """Find, by halves, what can be written and a notice for each thing that cannot."""
+        if not told:
+            return [], []
+        try:
+            self._rehearse(msgspec.structs.replace(telling, told=told))
+            return told, []
+        except (DatabaseGone, DatabaseFull, DatabaseFailed, Fenced):
+            raise
+        except Exception as error:  # whatever makes it unwritable is what we look for
+            if len(told) == 1:
+                what = {"reason": type(error).__name__, "kind": telling.kind, "told": type(told[0]).__name__}
+                return [], [Notice(kind="refused", detail=what)]
+        middle = len(told) // 2
+        kept, refused = self._sift(telling, told[:middle])
+        more, worse = self._sift(telling, told[middle:])
+        return kept + more, refused + worse
+
+    def _rehearse(self, telling: Telling) -> None:
+        """Write a telling and roll it back; raise what the database says against it."""
+        try:
+            with self.writer.begin() as tx:
+                self._recall(tx)
+                changes = self._fold(tx, self.ledgers[telling.account_id], [telling])
+                tx.write([changes], self._rows(changes.account_id, changes.alerts))
+                raise _Rehearsed
+        except _Rehearsed:
+            return
+        finally:
+            self._forget()
 
     def _transact(self, tellings: list[Telling], jobs: Sequence[Job]) -> None:
         started = self.clock.monotonic()
-        frames = sum(1 for telling in tellings if telling.keep)
         changes: list[Changes] = []
         self._rung = []
         with self.writer.begin() as tx:
-            for account_id, told in _by_account(tellings).items():
+            self._recall(tx)
+            for account_id, told in by_account(tellings).items():
                 changes.append(self._fold(tx, self.ledgers[account_id], told))
             rows = [row for one in changes for row in self._rows(one.account_id, one.alerts)]
             committed_at = tx.write(changes, rows)
@@ -275,21 +306,31 @@ class Recorder:
                 if job.run is not None:
                     job.result = job.run(tx)
             rows += self._rung
-        seconds = self.clock.monotonic() - started
-        self._call(self._finish, Outcome(changes, rows, committed_at, seconds, len(tellings)), list(jobs), frames)
+            outcome = Outcome(changes, rows, committed_at, 0.0, len(tellings))
+            self._doubt = Doubt(tx.mark(), tellings, list(jobs), outcome)
+        doubt, self._doubt = self._doubt, None
+        outcome.seconds = self.clock.monotonic() - started
+        self._say_done(doubt)
+
+    def _say_done(self, doubt: Doubt) -> None:
+        frames = sum(1 for telling in doubt.tellings if telling.keep)
+        self._call(self._finish, doubt.outcome, doubt.jobs, frames)
+
+    def _recall(self, tx: Transaction) -> None:
+        """Load anew what `_forget` dropped; without taking the head: whoever took it meanwhile fences us."""
+        for ledger in list(self.ledgers.values()):
+            if ledger.beliefs is None:
+                self._load(tx, ledger, tx.read_head(ledger.account_id))
 
     def _fold(self, tx: Transaction, ledger: Ledger, tellings: list[Telling]) -> Changes:
-        if ledger.beliefs is None:
-            self._load(tx, ledger)
         beliefs = ledger.beliefs
         assert beliefs is not None
         wanted = beliefs.wanted(tellings)
         if wanted.orders or wanted.fills or wanted.transfers:
             beliefs.remember(tx.load(ledger.account_id, wanted))
-        return Fold(beliefs, ledger.born, heard=self._heard).run(tellings)
+        return Fold(beliefs, ledger.born).run(tellings)
 
-    def _load(self, tx: Transaction, ledger: Ledger) -> None:
-        head = tx.take_head(ledger.account_id)
+    def _load(self, tx: Transaction, ledger: Ledger, head: Head) -> None:
         beliefs = Beliefs(ledger.account_id, head.seq, head.head)
         balances, positions, orders = tx.load_small(ledger.account_id)
         beliefs.balances = {(one.market, one.asset): one for one in balances}
@@ -303,7 +344,7 @@ class Recorder:
 
     def _forget(self) -> None:
         """Drop beliefs that a transaction moved and then did not commit; they are loaded anew."""
-        for ledger in self.ledgers.values():
+        for ledger in list(self.ledgers.values()):
             ledger.beliefs = None
 
     def _finish(self, outcome: Outcome, jobs: list[Job], frames: int) -> None:
@@ -313,32 +354,9 @@ class Recorder:
                 job.future.set_result(job.result)
         self.observer.committed(outcome)
 
-    def _fail_waiting(self, batch: Batch | None) -> None:
-        left = list(self._queue) + (list(batch.jobs) if batch else [])
-        for job in left:
+    def _end(self, batch: Batch | None) -> None:
+        """Nothing is written any more: say so to whoever waits, and to whoever comes."""
+        self._done.set()
+        for job in [*self._queue, *(batch.jobs if batch else [])]:
             if isinstance(job, Job):
-                self._call(_set_exception, job.future, DatabaseFailed("the writer has stopped"))
-
-
-def _set_exception(future: asyncio.Future[Any], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
-        future.exception()  # retrieved here: a waiter that was cancelled must not cause a warning
-
-
-def _by_account(tellings: list[Telling]) -> dict[str, list[Telling]]:
-    groups: dict[str, list[Telling]] = {}
-    for telling in tellings:
-        groups.setdefault(telling.account_id, []).append(telling)
-    return groups
-
-
-def _quarantined(telling: Telling, error: Exception) -> Telling:
-    notice = Notice(kind="undecodable", detail={"reason": f"refused: {type(error).__name__}", "kind": telling.kind})
-    return Telling(
-        account_id=telling.account_id, source=telling.source, kind=telling.kind, raw=telling.raw,
-        received_at=telling.received_at, told=[notice], event_time=telling.event_time,
-        session_id=telling.session_id, keep=True,
-    )  # fmt: skip
-
-
+                fail(job.future, DatabaseFailed("the writer has stopped"))

@@ -18,7 +18,7 @@ from accountd.core.alerts import OutboxRow
 from accountd.core.changes import Changes, Held, Wanted
 from accountd.core.journal import GENESIS
 from accountd.core.told import Balance, Order, Position
-from accountd.errors import Fenced, SettingsError
+from accountd.errors import DatabaseGone, Fenced, RecordRefused, SettingsError
 from accountd.store import rows, statements, tables
 from accountd.store.bookkeeping import Bookkeeping, upsert
 from accountd.store.engine import SAFE_SQLITE
@@ -62,14 +62,29 @@ class Writer:
         """Open a transaction; it commits at the end of the block and rolls back if the block raises.
 
         Raises:
-            DatabaseGone: try again; whether a commit that was under way took effect is unknown, so take the
-                head again first.
+            DatabaseGone: try again; whether a commit that was under way took effect is for `took_effect`
+                to say. Read the head again first.
             DatabaseFull: try again when there is space.
             DatabaseFailed: stop.
             RecordRefused: a row breaks a constraint; a bug.
         """
         with translated(), self.engine.connect() as connection, connection.begin():
             yield Transaction(connection, self.clock, self.epochs)
+
+    def took_effect(self, mark: str) -> bool:
+        """Say whether the transaction that ``mark`` names was committed.
+
+        Raises:
+            DatabaseGone: the server still works on it, or does not answer.
+        """
+        try:
+            with self.begin() as tx:
+                status = tx.connection.exec_driver_sql("SELECT pg_xact_status(%s::xid8)", (mark,)).scalar()
+        except RecordRefused:  # the server that answers now never heard of it
+            return False
+        if status == "in progress":
+            raise DatabaseGone("a commit whose answer was lost is still under way")
+        return status == "committed"
 
     def close(self) -> None:
         """Close the connection; SQLite then folds its WAL into the database file."""
@@ -173,6 +188,24 @@ class Transaction(Bookkeeping):
             raise KeyError(account_id)
         self.epochs[account_id] = taken.epoch
         return Head(taken.seq, bytes(taken.head), taken.epoch)
+
+    def read_head(self, account_id: str) -> Head:
+        """Return where the journal ends, which is still ours.
+
+        Raises:
+            Fenced: another worker has taken it since `take_head`.
+        """
+        heads = tables.heads
+        held = self.connection.execute(select(heads).where(heads.c.account_id == account_id)).first()
+        if held is None or held.epoch != self.epochs[account_id]:
+            raise Fenced(f"account {account_id!r}: another worker has taken it over")
+        return Head(held.seq, bytes(held.head), held.epoch)
+
+    def mark(self) -> str | None:
+        """Name the transaction for `took_effect`; None where a commit's answer cannot get lost."""
+        if self._dialect != "postgresql":
+            return None
+        return str(self.connection.exec_driver_sql("SELECT pg_current_xact_id()").scalar_one())
 
     def load_small(self, account_id: str) -> tuple[list[Balance], list[Position], list[Order]]:
         """Read all balances and positions of an account, and its open orders that are not missing."""

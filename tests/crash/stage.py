@@ -9,20 +9,19 @@ import time
 from collections import defaultdict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC
 from hashlib import sha256
 from pathlib import Path
 
 from sqlalchemy import func, select
 
 from accountd.cli.demo_ledger import milliseconds, of_exchange, of_record
-from accountd.core import journal
 from accountd.errors import DatabaseGone
 from accountd.sim.app import build, credentials
 from accountd.sim.server import SimServer
 from accountd.sim.trader import Trader
 from accountd.store import tables
 from accountd.store.engine import reader_engine, reading
+from tests.runtime.recording import verify_chain
 from tests.sinks.receivers import receiver
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +29,7 @@ RATE = 50.0  # deeds a second on the exchange
 PATIENCE = 25.0  # seconds in which a restarted daemon must have caught up
 FAST = {
     "SETTLE_AFTER": "1s", "SWEEP_INTERVAL": "2s", "STALE_AFTER": "2s", "RECONNECT_MAX": "1s",
-    "CONNECT_BUDGET": "1000/1m", "WEIGHT_SHARE": "1", "WEB__LISTEN": "", "LOG_LEVEL": "warning",
+    "CONNECT_BUDGET": "1000/1m", "WEIGHT_SHARE": "1", "WEB__LISTEN": "", "LOG_LEVEL": "info",
     "HOOKS__OPS__TYPE": "webhook", "HOOKS__OPS__ON": '["fill"]', "HOOKS__OPS__ALLOW_PRIVATE": "true",
     "HOOKS__OPS__RETRY": '["200ms","1s","2s","5s","5s"]',
 }  # fmt: skip
@@ -169,8 +168,8 @@ class Stage:
     def unsent(self):
         """Name the alerts that wait."""
         c = tables.outbox.c
-        waiting = self.read(lambda conn: conn.execute(select(c.message_id).where(c.status == "pending")).all())
-        return [f"pending: {row.message_id}" for row in waiting]
+        waiting = select(c.message_id, c.attempts, c.created_at, c.next_attempt_at).where(c.status == "pending")
+        return [f"pending: {tuple(map(str, row))}" for row in self.read(lambda conn: conn.execute(waiting).all())]
 
     def differences(self):
         """Compare everything that happened with everything that is recorded; return each difference."""
@@ -217,25 +216,6 @@ class Stage:
         for request in self.hook.seen:
             bodies[request.headers["webhook-id"]].add(sha256(request.body).hexdigest())
         return bodies
-
-
-def verify_chain(connection, account):
-    """Recompute every digest and head of an account's journal; return its length."""
-    j = tables.journal.c
-    head, count = journal.GENESIS, 0
-    for row in connection.execute(select(tables.journal).where(j.account_id == account).order_by(j.seq)):
-        count += 1
-        assert row.seq == count, f"journal: seq {row.seq} where {count} was due"
-        payload = journal.digest(bytes(row.salt), bytes(row.raw))
-        assert payload == bytes(row.digest), f"journal: bad digest at {row.seq}"
-        received = row.received_at.astimezone(UTC)
-        leaf = journal.leaf(row.seq, received, account.encode(), row.kind, row.source, payload)
-        head = journal.advance(head, leaf)
-        assert head == bytes(row.head), f"journal: broken chain at {row.seq}"
-    h = tables.heads
-    kept = connection.execute(select(h.c.seq, h.c.head).where(h.c.account_id == account)).one()
-    assert (kept.seq, bytes(kept.head)) == (count, head), "journal: the head is another"
-    return count
 
 
 @asynccontextmanager

@@ -1,0 +1,68 @@
+"""What the writer thread takes from its queue for one transaction, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from accountd.core.alerts import OutboxRow
+from accountd.core.changes import Changes
+from accountd.core.told import Telling
+from accountd.store.writer import Transaction
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one transaction did."""
+
+    changes: list[Changes]
+    outbox: list[OutboxRow]
+    committed_at: datetime
+    seconds: float
+    tellings: int
+
+
+@dataclass(slots=True)
+class Job:
+    """Bookkeeping to run in the next transaction, or a REST page whose sender waits for the commit."""
+
+    future: asyncio.Future[Any]
+    run: Callable[[Transaction], Any] | None = None
+    telling: Telling | None = None
+    result: Any = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction takes from the queue, in order."""
+
+    tellings: list[Telling] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Doubt:
+    """A commit under way: when the connection dies in it, ``mark`` tells later whether it took effect."""
+
+    mark: str | None
+    tellings: list[Telling]
+    jobs: list[Job]
+    outcome: Outcome
+
+
+def fail(future: asyncio.Future[Any], error: Exception) -> None:
+    """Let whoever waits hear of an error, unless it has heard of something already."""
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # retrieved here: a waiter that was cancelled must not cause a warning
+
+
+def by_account(tellings: list[Telling]) -> dict[str, list[Telling]]:
+    """Group tellings by account, in order."""
+    groups: dict[str, list[Telling]] = {}
+    for telling in tellings:
+        groups.setdefault(telling.account_id, []).append(telling)
+    return groups

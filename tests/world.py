@@ -193,7 +193,8 @@ class World:
             if self.task.done():
                 self.task.result()
             differ = await asyncio.to_thread(self.differences, account)
-            gaps = self.rows(tables.gaps, tables.gaps.c.closed_at.is_(None), tables.gaps.c.account_id == account)
+            c = tables.gaps.c
+            gaps = self.rows(tables.gaps, c.closed_at.is_(None), c.account_id == account)
             if not differ and not gaps:
                 return
             assert time.monotonic() < deadline, f"{differ} {gaps}"
@@ -203,7 +204,8 @@ class World:
         """Wait until every fill since the first start rang, then check that none rang twice."""
         (account,) = self.rows(tables.accounts, tables.accounts.c.name == "main")
         born = ms(account["created_at"])
-        due = {(f["symbol"], str(f["trade_id"])) for f in self.exchange.truth("main")["fills"] if f["time_ms"] >= born}
+        fills = self.exchange.truth("main")["fills"]
+        due = {(f["symbol"], str(f["trade_id"])) for f in fills if f["time_ms"] >= born}
         await self.until(lambda: set(self.hook.fills()) >= due, seconds)
         rung = self.hook.fills()
         assert sorted(rung) == sorted(due)

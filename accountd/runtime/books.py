@@ -72,16 +72,17 @@ class Books:
             lambda tx: tx.update_session(session, closed_at=at, close_reason=reason, frames=frames)
         )
 
-    async def lost(self, session: str | None, since: datetime, at: datetime, reason: str, frames: int) -> None:
+    async def lost(
+        self, session: str | None, since: datetime, at: datetime, reason: str, frames: int
+    ) -> None:
         """Write that the stream tells nothing since the last proof of life: gaps in every dataset."""
 
         def write(tx: Transaction) -> None:
             alerts = []
             if session is not None:
                 tx.update_session(session, closed_at=at, close_reason=reason, frames=frames)
-                alerts.append(
-                    condition("stream.down", at, (session,), session_id=session, reason=reason, since=stamp(since))
-                )
+                said = {"session_id": session, "reason": reason, "since": stamp(since)}
+                alerts.append(condition("stream.down", at, (session,), **said))
             opened = [self._open(tx, dataset, self.market, since, reason, at) for dataset in DATASETS]
             self.recorder.ring(tx, self.account, alerts + [one for one in opened if one])
 
@@ -102,13 +103,12 @@ class Books:
                 for gap in tx.close_gaps(
                     self.account, dataset, self.market, "", covered, now, covered_from=begin
                 ):
-                    alerts.append(
-                        condition(
-                            "gap.closed", now, (gap.gap_id,), gap_id=gap.gap_id, dataset=dataset,
-                            from_time=stamp(gap.from_time), to_time=stamp(gap.to_time), reason=gap.reason,
-                            recovered=gap.recovered,
-                        )  # fmt: skip
-                    )
+                    gap.recovered = tx.count_recovered(gap)
+                    said = {
+                        "gap_id": gap.gap_id, "dataset": dataset, "from_time": stamp(gap.from_time),
+                        "to_time": stamp(gap.to_time), "reason": gap.reason, "recovered": gap.recovered,
+                    }  # fmt: skip
+                    alerts.append(condition("gap.closed", now, (gap.gap_id,), **said))
             self.recorder.ring(tx, self.account, alerts)
             return len(alerts)
 

@@ -48,7 +48,8 @@ def _database(settings: Settings) -> CheckLine:
     if schema.current is None:
         return CheckLine("", True, "database", f"empty; the first run makes schema {schema.head}")
     if not schema.up_to_date:
-        return CheckLine("", True, "database", f"schema {schema.current}; the next run brings it to {schema.head}")
+        detail = f"schema {schema.current}; the next run brings it to {schema.head}"
+        return CheckLine("", True, "database", detail)
     return CheckLine("", True, "database", f"schema {schema.current}, up to date")
 
 

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 import structlog
 
-from accountd.core.alerts import OutboxRow, wishes
+from accountd.core.alerts import wishes
 from accountd.core.health import Health
 from accountd.core.states import State
 from accountd.errors import VenueError
 from accountd.runtime.backoff import ConnectBudget
 from accountd.runtime.budget import Budget, Priority
 from accountd.runtime.clock import Clock, SystemClock
-from accountd.runtime.dispatcher import DeliveryObserver, Dispatcher
+from accountd.runtime.dispatcher import Database, Dispatcher
 from accountd.runtime.keepalive import KeepAlive
 from accountd.runtime.metrics import Metrics
-from accountd.runtime.recorder import Outcome, Recorder
+from accountd.runtime.observers import Deliveries, Listener, count
+from accountd.runtime.recorder import Recorder
 from accountd.runtime.rest import RestClient
 from accountd.runtime.session import AccountRunner
+from accountd.runtime.sweeper import Step
 from accountd.settings_model import Settings
 from accountd.sinks import make
 from accountd.store import migrate
@@ -71,74 +72,19 @@ class Machine:
             account, open_venue(account.venue), self.budget, self.clock, timeout=self.settings.request_timeout
         )
 
-
-class Listener:
-    """Hears of commits in the event loop: counts, keeps health, hands fresh alerts to the dispatcher."""
-
-    def __init__(self, health: Health, metrics: Metrics) -> None:
-        self.health = health
-        self.metrics = metrics
-        self.dispatcher: Dispatcher | None = None
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def committed(self, outcome: Outcome) -> None:
-        """Take over what one transaction did."""
-        metrics = self.metrics
-        metrics.commit_seconds.observe(outcome.seconds)
-        if outcome.tellings:
-            metrics.batch_size.observe(outcome.tellings)
-        for changes in outcome.changes:
-            for (kind, source), count in Counter((row.kind, row.source) for row in changes.journal).items():
-                metrics.events.labels(changes.account_id, kind, source).inc(count)
-            if changes.journal:
-                lag = outcome.committed_at - changes.journal[0].received_at
-                metrics.lag_seconds.observe(max(0.0, lag.total_seconds()))
-            for source, count in Counter(fill.source for fill in changes.fills.values()).items():
-                metrics.fills.labels(changes.account_id, source).inc(count)
-            for finding in changes.findings.values():
-                if finding.kind == "undecodable":
-                    metrics.undecodable.labels(changes.account_id).inc()
-        if outcome.outbox and self.dispatcher is not None:
-            self.dispatcher.offer(outcome.outbox)
-
-    def trouble(self, error: Exception | None) -> None:
-        """Say that the database does not take anything for now, or does again."""
-        self.health.writer_ok = error is None
-        self.health.writer_error = "" if error is None else str(error)
-        if error is None:
-            log.info("database answers again")
-        else:
-            log.error("database trouble", error=str(error))
-
-    def died(self, error: Exception) -> None:
-        """The writer has stopped for good: so must the daemon."""
-        self.health.writer_ok, self.health.writer_error = False, str(error)
-        if not self.failed.done():
-            self.failed.set_exception(error)
-
-
-class Deliveries(DeliveryObserver):
-    """Counts deliveries."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self.metrics = metrics
-
-    def attempted(self, hook: str, result: str, seconds: float) -> None:
-        """Count one attempt and how long it took."""
-        self.metrics.deliveries.labels(hook, result).inc()
-        self.metrics.delivery_seconds.labels(hook).observe(seconds)
-
-    def dead(self, row: OutboxRow, reason: str) -> None:
-        """Say that an alert is given up."""
-        log.error("alert is dead", hook=row.hook, message=row.message_id, reason=reason)
-
-    def disabled(self, hook: str, reason: str) -> None:
-        """Say that a hook is not used any more."""
-        log.error("hook disabled", hook=hook, reason=reason)
+    def runner(self, name: str, rest: RestClient, keepalive: KeepAlive, connects: ConnectBudget,
+               progress: Step | None = None) -> AccountRunner:  # fmt: skip
+        """Make the runner of an account."""
+        return AccountRunner(
+            name, self.settings.accounts[name], self.settings, rest.venue, rest, self.recorder, keepalive,
+            connects, self.health.account(name), self.metrics, self.rng, progress,
+        )  # fmt: skip
 
 
 @asynccontextmanager
-async def machine(settings: Settings, clock: Clock, health: Health, metrics: Metrics) -> AsyncIterator[Machine]:
+async def machine(
+    settings: Settings, clock: Clock, health: Health, metrics: Metrics
+) -> AsyncIterator[Machine]:
     """Bring the schema up, start the writer, and stop it with its queue drained."""
     upgrade = await asyncio.to_thread(migrate.upgrade, settings.database_url)
     if upgrade.changed:
@@ -187,22 +133,21 @@ class Daemon:
                       progress: Progress | None) -> int:  # fmt: skip
         listener = works.recorder.observer
         assert isinstance(listener, Listener)
-        dispatcher = self._dispatcher(works)
+        read = _reading(self.settings.database_url)
+        dispatcher = self._dispatcher(works, read)
         listener.dispatcher = dispatcher
         self.keepalive = KeepAlive(self.settings.keepalive_interval, self.clock)
         connects = ConnectBudget(*self.settings.connect_budget, self.clock)
         clients = {name: works.client(name) for name in self.settings.accounts}
+        show = _step(progress)
         self.runners = [
-            AccountRunner(
-                name, account, self.settings, clients[name].venue, clients[name], works.recorder, self.keepalive,
-                connects, self.health.account(name), self.metrics, works.rng, _step(progress),
-            )  # fmt: skip
-            for name, account in self.settings.accounts.items()
+            works.runner(name, client, self.keepalive, connects, show) for name, client in clients.items()
         ]
         tasks = [
             asyncio.create_task(dispatcher.run(), name="accountd-dispatcher"),
             asyncio.create_task(self.keepalive.run(), name="accountd-keepalive"),
             asyncio.create_task(self._watch(works, on_ready), name="accountd-health"),
+            asyncio.create_task(count(read, self.health, self.clock), name="accountd-count"),
         ]
         accounts = [asyncio.create_task(one.run(), name=f"accountd-{one.name}") for one in self.runners]
         try:
@@ -233,16 +178,7 @@ class Daemon:
         finally:
             stopped.cancel()
 
-    def _dispatcher(self, works: Machine) -> Dispatcher:
-        engine = reader_engine(self.settings.database_url)
-
-        async def read(run: Callable[[Connection], T]) -> T:
-            def inside() -> T:
-                with reading(engine) as connection:
-                    return run(connection)
-
-            return await asyncio.to_thread(inside)
-
+    def _dispatcher(self, works: Machine, read: Database) -> Dispatcher:
         async def submit(run: Callable[[Connection], T]) -> T:
             return await works.recorder.submit(lambda tx: run(tx.connection))
 
@@ -262,6 +198,8 @@ class Daemon:
                     runner.health.blind_seconds += now - last
                 assert self.keepalive is not None
                 runner.health.key_age = self.keepalive.age(runner.name)
+                for pool in runner.pools:
+                    self.metrics.weight_used.labels(pool).set(works.budget.used(pool))
             self.health.ring_depth = works.recorder.depth
             last = now
             if on_ready is not None and self.health.ready:
@@ -270,7 +208,21 @@ class Daemon:
             await self.clock.sleep(min(DEAF_AFTER, 0.05 if on_ready is not None else DEAF_AFTER))
 
 
-def _step(progress: Progress | None) -> Callable[[str, int, int], None] | None:
+def _reading(url: str) -> Database:
+    """Return a way to read the record beside the writer."""
+    engine = reader_engine(url)
+
+    async def read(run: Callable[[Connection], T]) -> T:
+        def inside() -> T:
+            with reading(engine) as connection:
+                return run(connection)
+
+        return await asyncio.to_thread(inside)
+
+    return read
+
+
+def _step(progress: Progress | None) -> Step | None:
     if progress is None:
         return None
 
@@ -320,21 +272,18 @@ async def reconcile_once(settings: Settings, name: str, since: datetime | None =
     """
     clock = SystemClock()
     with sole_writer(settings.database_url):
-        async with machine(settings, clock, Health(), Metrics()) as works:
-            async with works.client(name) as rest:
-                try:
-                    return await _reconcile(works, name, rest, since)
-                except VenueError as error:
-                    return Report(name, [], None, 0, str(error))
+        async with machine(settings, clock, Health(), Metrics()) as works, works.client(name) as rest:
+            try:
+                return await _reconcile(works, name, rest, since)
+            except VenueError as error:
+                return Report(name, [], None, 0, str(error))
 
 
 async def _reconcile(works: Machine, name: str, rest: RestClient, since: datetime | None) -> Report:
     settings = works.settings
-    runner = AccountRunner(
-        name, settings.accounts[name], settings, rest.venue, rest, works.recorder,
-        KeepAlive(settings.keepalive_interval, works.clock), ConnectBudget(1, timedelta(seconds=1), works.clock),
-        works.health.account(name), works.metrics, works.rng,
-    )  # fmt: skip
+    keepalive = KeepAlive(settings.keepalive_interval, works.clock)
+    connects = ConnectBudget(*settings.connect_budget, works.clock)
+    runner = works.runner(name, rest, keepalive, connects)
     await runner.start()
     runner.sweeper.since = since
     await runner.sweeper.sweep(Priority.SEAM)

@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from accountd.core.told import Notice
 from accountd.errors import VenueError
 from accountd.runtime.books import Books
 from accountd.runtime.budget import Priority
@@ -21,6 +22,7 @@ log = structlog.get_logger("accountd.duties")
 
 LOOK = 1.0  # seconds between looks at a link
 SAVE = 5.0  # seconds between writes of the last proof of life
+INCOME_SHARE = 10  # income is read this many times in a sweep interval while there is trading
 HINT_WAIT = 1.0  # seconds in which hints gather
 
 # Why a link must end.
@@ -45,7 +47,9 @@ class Duties:
 
     def all(self, link: Link) -> list[Coroutine[Any, Any, None]]:
         """Return every duty, to be run side by side until the link ends."""
-        return [self.seam(link), self.slow(), self.follow_hints(), self.look(link), self.age(link)]
+        return [
+            self.seam(link), self.slow(), self.follow_hints(), self.income(), self.look(link), self.age(link),
+        ]  # fmt: skip
 
     async def seam(self, link: Link) -> None:
         """Sweep once more after replicas have settled; only then do the gaps of the cut close."""
@@ -87,6 +91,15 @@ class Duties:
                     await self.sweeper.symbol(symbol)
             except VenueError as error:
                 self._tolerate("hinted sweep failed", error)
+
+    async def income(self) -> None:
+        """Read the income that executions leave: no stream tells it, and the slow sweep is far."""
+        pause = max(self.settings.settle_after, self.settings.sweep_interval / INCOME_SHARE).total_seconds()
+        while True:
+            await self.clock.sleep(pause)
+            if self.intake.traded:
+                self.intake.traded = False
+                self.intake.hint(Notice(kind="transfer.hint"))
 
     async def look(self, link: Link) -> None:
         """Watch for overflow, for executions that were only hinted at, and for silence."""

@@ -39,14 +39,16 @@ class Intake:
         self.on_expired = on_expired
         self.hints: asyncio.Queue[Notice] = asyncio.Queue(MOST_HINTS)
         self.overflowed: datetime | None = None
+        self.traded = False  # something was executed: its commission and profit are income rows by now
         self._lite: dict[tuple[str, str], float] = {}
 
     def take(self, link: Link, frame: bytes, at: datetime) -> None:
         """Take one frame; ``at`` is the venue time at which it was read."""
         decoded = self.venue.decode(frame, at)
+        raw = self.venue.redact(frame, self.keys)
         telling = Telling(
-            account_id=self.account, source=STREAM, kind=decoded.kind, raw=self.venue.redact(frame, self.keys),
-            received_at=self.clock.now(), told=decoded.told, event_time=decoded.event_time,
+            account_id=self.account, source=STREAM, kind=decoded.kind, raw=raw, told=decoded.told,
+            received_at=self.clock.now(), event_time=decoded.event_time,
             session_id=link.session_id,
         )  # fmt: skip
         if not self.recorder.offer(telling) and self.overflowed is None:
@@ -60,7 +62,8 @@ class Intake:
         for told in decoded.told:
             if isinstance(told, Notice):
                 self._note(told)
-            elif self._lite and isinstance(told, Fill):
+            elif isinstance(told, Fill):
+                self.traded = True
                 self._lite.pop((told.symbol, told.trade_id), None)
 
     def late_lite(self) -> None:

@@ -81,8 +81,9 @@ class Connector:
         link = Link(uuid.uuid4().hex, key, self.rest.clock.now(), self.rest.clock.clock.monotonic())
         await self.books.opened(link.session_id, link.opened_at)
         try:
+            clock = self.rest.clock
             link.connected = await Watcher.open(
-                url, self.rest.clock.now, self.rest.clock.clock, timeout=self.settings.request_timeout.total_seconds(),
+                url, clock.now, clock.clock, wait=self.settings.request_timeout.total_seconds(),
                 beat=max(0.05, min(BEAT, self.settings.stale_after.total_seconds() / 3)),
                 on_frame=lambda frame, at: self.on_frame(link, frame, at),
             )  # fmt: skip
@@ -128,4 +129,5 @@ class Connector:
         if link.connected is not None:
             await link.connected.close(type(error).__name__)
         if not isinstance(error, asyncio.CancelledError):
-            await self.books.closed(link.session_id, self.rest.clock.now(), str(error) or type(error).__name__, 0)
+            reason = str(error) or type(error).__name__
+            await self.books.closed(link.session_id, self.rest.clock.now(), reason, 0)

@@ -56,6 +56,7 @@ class AccountRunner:
             name, venue, recorder, health, metrics, self.clock, self.connector.keys, self._expired
         )
         self.link: Link | None = None
+        self.pools: list[str] = []  # the weight pools that its requests count against
         self.sweeper: Sweeper
         self.ledger: Ledger
         self._turn = asyncio.Event()
@@ -77,7 +78,7 @@ class AccountRunner:
                 return
             except KeyRefused as error:
                 self._say(State.CLOSED, f"key refused: {error}")
-                log.error("key refused", account=self.name, code=error.code, status=error.status, error=str(error))
+                log.error("key refused", account=self.name, code=error.code, error=str(error))
                 await asyncio.sleep(self.settings.recheck_after.total_seconds())
                 continue
             except VenueError as error:
@@ -91,8 +92,8 @@ class AccountRunner:
         """Measure the clock, learn the venue's limits, load what is believed, own up to the last crash."""
         offset = await self.rest.measure_offset()
         info = await self.rest.run(self.venue.exchange_info(), Priority.KEEPALIVE, None)
-        for pool, limit in info.limits.items():
-            self.rest.budget.set_limit(pool, limit)
+        self.rest.take_limits(info)
+        self.pools = [self.rest.pool(name) for name in info.limits]
         self.ledger = await self.recorder.open_account(self.name, self.venue.name, self.account.environment)
         if self.ledger.is_new and abs(offset) > timedelta(seconds=1):
             self.ledger.born += offset
@@ -218,7 +219,8 @@ class AccountRunner:
         reason = link.watcher.reason or self._reason or "lost"
         self._say(State.CLOSED, reason)
         now = self.rest.clock.now()
-        since = min(link.watcher.alive_at, now) if link.watcher.lost.is_set() else self._blind_since(link, reason)
+        lost = link.watcher.lost.is_set()
+        since = min(link.watcher.alive_at, now) if lost else self._blind_since(link, reason)
         log.warning("stream lost", account=self.name, reason=reason)
         await link.watcher.close(reason)
         await self.books.lost(link.session_id, since, now, reason, link.watcher.frames)

@@ -167,7 +167,8 @@ class Sweeper:
                     continue
                 if proven < (forgotten := job.now - kept.keeps_unfilled):
                     subject = f"{dataset}:{stamp(proven)}"
-                    detail = {"from": stamp(proven), "to": stamp(forgotten), "what": "orders that ended unfilled"}
+                    what = "orders that ended unfilled"
+                    detail = {"from": stamp(proven), "to": stamp(forgotten), "what": what}
                     tx.open_finding(self.account, "history_forgotten", "warning", subject, detail, job.now)
 
         await self.recorder.submit(write)
@@ -281,7 +282,8 @@ class Sweeper:
     async def _prove_dataset(self, job: Round, cursors: Cursors, dataset: str, symbol: str) -> None:
         """Move the cursor of one dataset, unless a window of it could not be read."""
         market = self.venue.market
-        holes = [hole for hole in job.unproven if hole.reason.startswith(dataset) and hole.symbol in (symbol, None)]
+        mine = [hole for hole in job.unproven if hole.reason.startswith(f"{dataset}:")]
+        holes = [hole for hole in mine if hole.symbol in (symbol, None)]
         start = self._start(cursors, dataset, symbol, job.now, overlap=timedelta(0))
 
         if dataset in (BALANCES, POSITIONS) and (dataset, market, symbol) not in cursors:
@@ -344,18 +346,19 @@ class Sweeper:
             if told.kind == "algo" and told.actual_order_id:
                 job.symbols.add(told.symbol)
             job.shown.add(order_key(told))
-        elif isinstance(told, Position | TransferTold) and told.symbol:
-            if not isinstance(told, Position) or told.quantity:
+        elif isinstance(told, Position):
+            if told.quantity:
                 job.symbols.add(told.symbol)
+        elif isinstance(told, TransferTold) and told.symbol:
+            job.symbols.add(told.symbol)
 
     async def _record(self, page: Page) -> None:
-        await self.recorder.record(
-            Telling(
-                account_id=self.account, source=REST, kind=page.kind, raw=page.reply.body,
-                received_at=self.recorder.clock.now(), told=page.told, event_time=page.as_of,
-                session_id=self.session_id, live_since=self.live_since(), keep=False,
-            )  # fmt: skip
-        )
+        telling = Telling(
+            account_id=self.account, source=REST, kind=page.kind, raw=page.reply.body,
+            received_at=self.recorder.clock.now(), told=page.told, event_time=page.as_of,
+            session_id=self.session_id, live_since=self.live_since(), keep=False,
+        )  # fmt: skip
+        await self.recorder.record(telling)
 
     def _differs(self, told: Iterable[object]) -> bool:
         beliefs = self.ledger.beliefs

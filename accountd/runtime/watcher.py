@@ -9,7 +9,6 @@ from datetime import datetime
 from types import TracebackType
 
 import structlog
-
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
@@ -20,6 +19,7 @@ log = structlog.get_logger("accountd.watcher")
 
 MAX_FRAME = 16 * 1024 * 1024  # bytes; a larger one closes the connection with 1009
 Now = Callable[[], datetime]  # the venue's time
+QUEUE = 1_024  # frames read ahead; pausing the socket costs two system calls
 REDACTED = "stream refused"
 
 
@@ -57,7 +57,7 @@ class Watcher:
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
-    async def open(cls, url: str, now: Now, clock: Clock, *, timeout: float, beat: float,
+    async def open(cls, url: str, now: Now, clock: Clock, *, wait: float, beat: float,
                    on_frame: Callable[[bytes, datetime], None]) -> Watcher:  # fmt: skip
         """Connect and begin to read.
 
@@ -66,8 +66,8 @@ class Watcher:
         """
         try:
             socket = await connect(
-                url, open_timeout=timeout, close_timeout=1, ping_interval=None, max_size=MAX_FRAME,
-                user_agent_header="accountd",
+                url, open_timeout=wait, close_timeout=1, ping_interval=None, max_size=MAX_FRAME,
+                max_queue=QUEUE, user_agent_header="accountd",
             )  # fmt: skip
         except InvalidStatus as error:
             answer = error.response

@@ -12,10 +12,18 @@ from sqlalchemy import Connection, Table, and_, delete, func, select, union_all,
 from sqlalchemy.dialects import postgresql, sqlite
 
 from accountd.core.changes import OrderKey, finding_name
+from accountd.core.told import ALGO_ORDERS, FILLS, ORDERS, TRANSFERS
 from accountd.store.rows import Gap
 from accountd.store.tables import accounts, coverage, fills, findings, gaps, orders, sessions, transfers
 
 CRASH = "crash"
+# Where the rows of a dataset are, and the venue time that says whether a gap spans them.
+_RECOVERED = {
+    FILLS: (fills, fills.c.traded_at),
+    ORDERS: (orders, orders.c.updated_at),
+    ALGO_ORDERS: (orders, orders.c.updated_at),
+    TRANSFERS: (transfers, transfers.c.occurred_at),
+}
 
 
 def upsert(connection: Connection, table: Table) -> Any:
@@ -124,6 +132,22 @@ class Bookkeeping:
                 .values(to_time=gap.to_time, closed_at=now, recovered=gap.recovered)
             )  # fmt: skip
         return closed
+
+    def count_recovered(self, gap: Gap) -> int:
+        """Count the rows inside a closed gap that REST told first, write the number down and return it."""
+        what = _RECOVERED.get(gap.dataset)
+        if what is None or gap.to_time is None:
+            return 0
+        table, at = what
+        inside = and_(
+            table.c.account_id == gap.account_id, table.c.market == gap.market, table.c.source == "rest",
+            at >= gap.from_time, at <= gap.to_time,
+        )  # fmt: skip
+        if "kind" in table.c and gap.dataset in (ORDERS, ALGO_ORDERS):
+            inside = and_(inside, table.c.kind == ("order" if gap.dataset == ORDERS else "algo"))
+        number = self.connection.execute(select(func.count()).select_from(table).where(inside)).scalar_one()
+        self.connection.execute(update(gaps).where(gaps.c.gap_id == gap.gap_id).values(recovered=number))
+        return int(number)
 
     def open_gaps(self, account_id: str) -> list[Gap]:
         """Return the account's holes that no sweep has covered yet, the oldest first."""

@@ -114,6 +114,20 @@ def deliveries(conn: Connection) -> Iterator[RowMapping]:
     return _stream(conn, query.order_by(c.hook, c.status))
 
 
+def concerns(conn: Connection) -> dict[str, int]:
+    """Return how many alerts are pending and dead, and how many gaps and findings are open."""
+
+    def number(table: Table, *where: ColumnElement[bool]) -> int:
+        return int(conn.execute(select(func.count()).select_from(table).where(*where)).scalar_one())
+
+    return {
+        "pending": number(tables.outbox, tables.outbox.c.status == "pending"),
+        "dead": number(tables.outbox, tables.outbox.c.status == "dead"),
+        "gaps": number(tables.gaps, tables.gaps.c.closed_at.is_(None)),
+        "findings": number(tables.findings, tables.findings.c.resolved_at.is_(None)),
+    }
+
+
 def counts(conn: Connection) -> dict[str, int]:
     """Return how many rows each table has."""
     return {

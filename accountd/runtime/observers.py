@@ -1,0 +1,101 @@
+"""Who hears what the writer and the dispatcher do: metrics, health, and the log."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TypeVar
+
+import structlog
+
+from accountd.core.alerts import OutboxRow
+from accountd.core.health import Health
+from accountd.errors import DatabaseError
+from accountd.runtime.clock import Clock
+from accountd.runtime.dispatcher import Database, DeliveryObserver, Dispatcher
+from accountd.runtime.metrics import Metrics
+from accountd.runtime.recorder import Outcome
+from accountd.store import queries
+
+T = TypeVar("T")
+log = structlog.get_logger("accountd.daemon")
+
+LOOK_EVERY = 5.0  # seconds between counts of what is open
+
+
+class Listener:
+    """Hears of commits in the event loop: counts, keeps health, hands fresh alerts to the dispatcher."""
+
+    def __init__(self, health: Health, metrics: Metrics) -> None:
+        self.health = health
+        self.metrics = metrics
+        self.dispatcher: Dispatcher | None = None
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def committed(self, outcome: Outcome) -> None:
+        """Take over what one transaction did."""
+        metrics = self.metrics
+        metrics.commit_seconds.observe(outcome.seconds)
+        if outcome.tellings:
+            metrics.batch_size.observe(outcome.tellings)
+        for changes in outcome.changes:
+            for (kind, source), count in Counter((row.kind, row.source) for row in changes.journal).items():
+                metrics.events.labels(changes.account_id, kind, source).inc(count)
+            if changes.journal:
+                lag = outcome.committed_at - changes.journal[0].received_at
+                metrics.lag_seconds.observe(max(0.0, lag.total_seconds()))
+            for source, count in Counter(fill.source for fill in changes.fills.values()).items():
+                metrics.fills.labels(changes.account_id, source).inc(count)
+            for finding in changes.findings.values():
+                if finding.kind == "undecodable":
+                    metrics.undecodable.labels(changes.account_id).inc()
+        if outcome.outbox and self.dispatcher is not None:
+            self.dispatcher.offer(outcome.outbox)
+
+    def trouble(self, error: Exception | None) -> None:
+        """Say that the database does not take anything for now, or does again."""
+        self.health.writer_ok = error is None
+        self.health.writer_error = "" if error is None else str(error)
+        if error is None:
+            log.info("database answers again")
+        else:
+            log.error("database trouble", error=str(error))
+
+    def died(self, error: Exception) -> None:
+        """The writer has stopped for good: so must the daemon."""
+        self.health.writer_ok, self.health.writer_error = False, str(error)
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
+
+class Deliveries(DeliveryObserver):
+    """Counts deliveries."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+
+    def attempted(self, hook: str, result: str, seconds: float) -> None:
+        """Count one attempt and how long it took."""
+        self.metrics.deliveries.labels(hook, result).inc()
+        self.metrics.delivery_seconds.labels(hook).observe(seconds)
+
+    def dead(self, row: OutboxRow, reason: str) -> None:
+        """Say that an alert is given up."""
+        log.error("alert is dead", hook=row.hook, message=row.message_id, reason=reason)
+
+    def disabled(self, hook: str, reason: str) -> None:
+        """Say that a hook is not used any more."""
+        log.error("hook disabled", hook=hook, reason=reason)
+
+
+async def count(read: Database, health: Health, clock: Clock) -> None:
+    """Keep the numbers of what is open and waiting up to date, for ever."""
+    while True:
+        try:
+            found = await read(queries.concerns)
+        except DatabaseError as error:
+            log.warning("what is open cannot be counted", error=str(error))
+        else:
+            health.outbox_pending, health.outbox_dead = found["pending"], found["dead"]
+            health.gaps_open, health.findings_open = found["gaps"], found["findings"]
+        await clock.sleep(LOOK_EVERY)

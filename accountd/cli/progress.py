@@ -20,7 +20,6 @@ class Bars:
         self.tasks: dict[str, TaskID] = {}
 
     def __enter__(self) -> Self:
-        self.progress.start()
         return self
 
     def __exit__(
@@ -37,11 +36,14 @@ class Bars:
         self.progress.update(self._task(account), advance=steps, what=what)
 
     def done(self, account: str) -> None:
-        """Take the account's bar away."""
+        """Take the account's bar away; without any bar nothing is redrawn."""
         if (task := self.tasks.pop(account, None)) is not None:
             self.progress.remove_task(task)
+        if not self.tasks:
+            self.progress.stop()
 
     def _task(self, account: str) -> TaskID:
         if account not in self.tasks:
+            self.progress.start()
             self.tasks[account] = self.progress.add_task("", total=None, account=account, what="")
         return self.tasks[account]

@@ -46,6 +46,19 @@ def mask(text: str) -> str:
     return text
 
 
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what is standard error at the moment, so that lines do not tear a progress bar."""
+
+    @property
+    def stream(self) -> TextIO:
+        """Return standard error."""
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, stream: TextIO) -> None:
+        """Ignore what it was when the handler was made."""
+
+
 class MaskingFormatter(structlog.stdlib.ProcessorFormatter):
     """Render a line, then mask it, so that it does not matter which way a secret came in."""
 
@@ -59,8 +72,7 @@ def setup(level: str = "info", format: str = "auto", stream: TextIO | None = Non
 
     `format` is auto, json or console; auto means console on a terminal and JSON elsewhere.
     """
-    stream = stream or sys.stderr
-    on_terminal = stream.isatty()
+    on_terminal = (stream or sys.stderr).isatty()
     console = format == "console" or (format == "auto" and on_terminal)
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -70,7 +82,7 @@ def setup(level: str = "info", format: str = "auto", stream: TextIO | None = Non
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.StackInfoRenderer(),
     ]
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(stream) if stream else StderrHandler()
     handler.setFormatter(
         MaskingFormatter(
             foreign_pre_chain=shared,

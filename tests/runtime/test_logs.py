@@ -94,3 +94,10 @@ def test_level_is_kept(written):
     structlog.get_logger().info("no")
     structlog.get_logger().warning("yes")
     assert [json.loads(line)["message"] for line in written.getvalue().splitlines()] == ["yes"]
+
+
+def test_standard_error_is_looked_up_each_time(written, capsys):
+    """Who replaces standard error, as a progress bar does, gets the lines from then on."""
+    logs.setup("info", "json")
+    structlog.get_logger().info("told")
+    assert json.loads(capsys.readouterr().err)["message"] == "told"

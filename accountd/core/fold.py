@@ -281,6 +281,8 @@ class Fold:
         if told.kind == "undecodable":
             detail: dict[str, object] = dict(told.detail or {})
             self.finding("undecodable", "warning", f"journal:{self.seq}", detail)
+        elif told.kind == "refused":
+            self.finding("refused", "error", f"journal:{self.seq}", dict(told.detail or {}))
         elif told.kind in ("margin.call", "liquidation"):
             ringing.notice(self, told)
 

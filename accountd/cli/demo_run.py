@@ -112,7 +112,7 @@ def demo_settings(database_url: str, exchange: Exchange, hook: str, secret: str)
             },
             "web": {"listen": ""},
             "keepalive_interval": "5s",
-            "sweep_interval": "3s",
+            "sweep_interval": "8s",
             "settle_after": "2s",
             "stale_after": "5s",
             "reconnect_max": "1s",

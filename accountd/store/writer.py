@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, select, update
 from sqlalchemy.engine import Row as SqlRow
 
 from accountd.core.alerts import OutboxRow
+from accountd.core.beliefs import order_key
 from accountd.core.changes import Changes, Held, Wanted
 from accountd.core.journal import GENESIS
 from accountd.core.told import Balance, Order, Position
@@ -225,10 +226,12 @@ class Transaction(Bookkeeping):
     def load(self, account_id: str, wanted: Wanted) -> Held:
         """Find what is held of the wanted keys, one statement a table; orders come with their events."""
         read = self._read
+        orders = [read.order(row) for row in self._look_up("orders", account_id, wanted.orders, 4)]
+        known = {order_key(order) for order in orders}  # an order that is not there has no events
         return Held(
-            orders=[read.order(row) for row in self._look_up("orders", account_id, wanted.orders, 4)],
+            orders=orders,
             order_events=[
-                read.order_event(row) for row in self._look_up("order_events", account_id, wanted.orders, 4)
+                read.order_event(row) for row in self._look_up("order_events", account_id, known, 4)
             ],
             fills=[read.fill(row) for row in self._look_up("fills", account_id, wanted.fills, 3)],
             transfers=[

@@ -26,6 +26,7 @@ class Lease:
 
     renew: Callable[[], Awaitable[None]]
     renewed_at: float
+    refused_at: float = float("-inf")  # a permanent refusal: not before the next interval again
     busy: bool = False
 
 
@@ -65,7 +66,8 @@ class KeepAlive:
         """Run the schedule and its guard until cancelled."""
         self._scheduler.start()
         try:
-            await self._guard()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._guard(group), name="accountd-keepalive-guard")
         finally:
             self._scheduler.shutdown(wait=False)
 
@@ -75,7 +77,7 @@ class KeepAlive:
             replace_existing=True,
         )  # fmt: skip
 
-    async def _guard(self) -> None:
+    async def _guard(self, group: asyncio.TaskGroup) -> None:
         tick = min(15.0, self.interval / 4)
         wall, steady = self.clock.now(), self.clock.monotonic()
         while True:
@@ -86,14 +88,15 @@ class KeepAlive:
             if abs(step) > STEP:
                 log.warning("clock step", seconds=round(step, 3))
             for account, lease in list(self.leases.items()):
-                late = steady_now - lease.renewed_at > self.interval + tick
+                since = max(lease.renewed_at, lease.refused_at)
+                late = not lease.busy and steady_now - since > self.interval + tick
                 # a step forward may be a suspension, in which the key went on ageing
                 if late or step > STEP:
-                    await self._renew(account)
+                    # a task of its own: one venue that does not answer must not keep the others waiting
+                    group.create_task(self._renew(account), name=f"accountd-renew-{account}")
                 if late or abs(step) > STEP:
                     self.rearmed += 1
-                    if account in self.leases:
-                        self._arm(account)
+                    self._arm(account)
 
     async def _renew(self, account: str) -> None:
         lease = self.leases.get(account)
@@ -107,8 +110,9 @@ class KeepAlive:
                 except VenueError as error:
                     log.warning("renewal failed", account=account, error=str(error), code=error.code)
                     if error.permanent:
+                        lease.refused_at = self.clock.monotonic()
                         return
-                    await asyncio.sleep(max(wait, min(error.retry_after or 0.0, RETRY_MOST)))
+                    await self.clock.sleep(max(wait, min(error.retry_after or 0.0, RETRY_MOST)))
                     wait = min(wait * 2, RETRY_MOST, self.interval / 4)
                     continue
                 lease.renewed_at = self.clock.monotonic()

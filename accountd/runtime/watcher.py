@@ -35,6 +35,14 @@ def refusal(status: int, retry_after: str | None) -> VenueError:
     return VenueUnavailable(f"{REDACTED}: HTTP {status}", status=status, retry_after=wait)
 
 
+class _Straight(connect):
+    """Connects where it is told to and nowhere else: a redirect would take the listen key to a stranger."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """Take a redirect for the refusal that it is."""
+        return exc
+
+
 class Watcher:
     """A connected socket. ``on_frame`` gets every frame's bytes and the time it was read.
 
@@ -65,7 +73,7 @@ class Watcher:
             VenueError: the handshake was refused or nobody answered; its text never names the URL.
         """
         try:
-            socket = await connect(
+            socket = await _Straight(
                 url, open_timeout=wait, close_timeout=1, ping_interval=None, max_size=MAX_FRAME,
                 max_queue=QUEUE, user_agent_header="accountd",
             )  # fmt: skip
@@ -120,6 +128,9 @@ class Watcher:
         except ConnectionClosed as error:
             close = error.rcvd
             self._lose(f"closed {close.code}" if close else "connection lost")
+        except Exception as error:
+            self._lose(f"reader failed: {type(error).__name__}")  # never deaf: what follows would be lost unseen
+            raise
 
     async def _ping(self) -> None:
         """Ping on a beat; a peer that does not answer within one more beat is dead."""
@@ -127,8 +138,8 @@ class Watcher:
             await asyncio.sleep(self._beat)
             asked = self.now()
             try:
-                answer = await self._socket.ping()
-                await asyncio.wait_for(answer, self._beat)
+                async with asyncio.timeout(self._beat):
+                    await (await self._socket.ping())
             except ConnectionClosed:
                 return  # the reader says why
             except TimeoutError:

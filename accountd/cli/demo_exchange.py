@@ -13,6 +13,7 @@ ACCOUNT = "demo"
 EVENTS_A_DEED = 2.5  # an order placed, filled or cancelled makes two or three events
 HISTORY_DAYS = 0.5
 HISTORY_DEEDS = 40
+DEMO_WEIGHT = 6_000  # request weight per minute, as in the venue's own demo environment
 
 
 class Exchange:
@@ -34,7 +35,7 @@ class Exchange:
     async def started(cls, seed: int, rate: float) -> AsyncIterator[Self]:
         """Serve an exchange until the block ends; `rate` is about how many events a second are traded."""
         exchange = app.build(seed, (ACCOUNT,), history_days=HISTORY_DAYS, history_steps=HISTORY_DEEDS)
-        async with SimServer(exchange) as server:
+        async with SimServer(exchange, weight_limit=DEMO_WEIGHT) as server:
             started = cls(server, Trader(exchange, ACCOUNT, seed=seed, rate=rate / EVENTS_A_DEED))
             try:
                 yield started

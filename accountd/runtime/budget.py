@@ -31,8 +31,8 @@ REACH = {
     Priority.KEEPALIVE: 1.0,
     Priority.SEAM: 0.98,
     Priority.CANARY: 0.9,
-    Priority.SWEEP: 0.8,
-    Priority.BACKFILL: 0.6,
+    Priority.SWEEP: 0.5,
+    Priority.BACKFILL: 0.35,
 }
 
 

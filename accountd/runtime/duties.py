@@ -8,7 +8,6 @@ from typing import Any
 
 import structlog
 
-from accountd.core.told import Notice
 from accountd.errors import VenueError
 from accountd.runtime.books import Books
 from accountd.runtime.budget import Priority
@@ -22,6 +21,7 @@ log = structlog.get_logger("accountd.duties")
 
 LOOK = 1.0  # seconds between looks at a link
 SAVE = 5.0  # seconds between writes of the last proof of life
+INCOME_EVERY = 5.0  # seconds at least between two reads of the income: one costs 30 of weight
 INCOME_SHARE = 10  # income is read this many times in a sweep interval while there is trading
 HINT_WAIT = 1.0  # seconds in which hints gather
 
@@ -81,12 +81,12 @@ class Duties:
         hints = self.intake.hints
         while True:
             notices = [await hints.get()]
-            await self.clock.sleep(min(HINT_WAIT, self.settings.settle_after.total_seconds()))
+            await self.clock.sleep(HINT_WAIT)
             while not hints.empty():
                 notices.append(hints.get_nowait())
             try:
                 if any(one.kind == "transfer.hint" for one in notices):
-                    await self.sweeper.transfers()
+                    await self.sweeper.transfers(Priority.CANARY)
                 for symbol in sorted({one.symbol for one in notices if one.kind == "hint" and one.symbol}):
                     await self.sweeper.symbol(symbol)
             except VenueError as error:
@@ -94,12 +94,16 @@ class Duties:
 
     async def income(self) -> None:
         """Read the income that executions leave: no stream tells it, and the slow sweep is far."""
-        pause = max(self.settings.settle_after, self.settings.sweep_interval / INCOME_SHARE).total_seconds()
+        share = (self.settings.sweep_interval / INCOME_SHARE).total_seconds()
         while True:
-            await self.clock.sleep(pause)
-            if self.intake.traded:
-                self.intake.traded = False
-                self.intake.hint(Notice(kind="transfer.hint"))
+            await self.clock.sleep(max(INCOME_EVERY, share))
+            if not self.intake.traded:
+                continue
+            self.intake.traded = False
+            try:
+                await self.sweeper.transfers(Priority.CANARY)
+            except VenueError as error:
+                self._tolerate("income sweep failed", error)
 
     async def look(self, link: Link) -> None:
         """Watch for overflow, for executions that were only hinted at, and for silence."""

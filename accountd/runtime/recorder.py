@@ -328,7 +328,7 @@ class Recorder:
         wanted = beliefs.wanted(tellings)
         if wanted.orders or wanted.fills or wanted.transfers:
             beliefs.remember(tx.load(ledger.account_id, wanted))
-        return Fold(beliefs, ledger.born).run(tellings)
+        return Fold(beliefs, ledger.born, heard=self._heard).run(tellings)
 
     def _load(self, tx: Transaction, ledger: Ledger, head: Head) -> None:
         beliefs = Beliefs(ledger.account_id, head.seq, head.head)

@@ -82,6 +82,7 @@ class Sweeper:
         self.since: datetime | None = None  # sweep from here at the latest, whatever the cursors say
         self._explored = 0
         self._lock = asyncio.Lock()
+        self._income = asyncio.Lock()  # a sweep that waits for its weight must not hold up the income
 
     # -- what others call
 
@@ -100,11 +101,11 @@ class Sweeper:
             await self._prove(job, cursors)
             return job
 
-    async def transfers(self) -> None:
+    async def transfers(self, priority: Priority) -> None:
         """Read the income history at once: the stream hinted at a movement of money."""
-        async with self._lock:
+        async with self._income:
             now = self.rest.clock.now()
-            job = Round(now=now, proven=now - self.settle, priority=Priority.SEAM)
+            job = Round(now=now, proven=now - self.settle, priority=priority)
             cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
             await self._transfers(job, cursors)
             await self._prove_dataset(job, cursors, TRANSFERS, "")
@@ -200,14 +201,17 @@ class Sweeper:
             self._took(job, ORDERS, swept)
 
     async def _likely(self, job: Round) -> list[str]:
-        """List the symbols to sweep, the liveliest first."""
+        """List the symbols to sweep, the liveliest first.
+
+        After a (re)connect weight is scarce, so only those that income, orders, positions or open orders
+        name; the slow sweeps go through the rest.
+        """
         known = await self.recorder.submit(lambda tx: tx.known_symbols(self.account, self.venue.market))
-        recent = {name for name, last in known.items() if last >= job.now - RECENT}
-        names = self.pinned | job.symbols | recent
-        if self.ledger.is_new:
-            names |= set(known)
-        if len(self.all_symbols) <= FEW:
-            names |= set(self.all_symbols)
+        names = self.pinned | job.symbols
+        if job.priority is not Priority.SEAM or not job.orders_whole:
+            names |= {name for name, last in known.items() if last >= job.now - RECENT}
+            if len(self.all_symbols) <= FEW:
+                names |= set(self.all_symbols)
         oldest = self.ledger.born
         return sorted(names, key=lambda name: known.get(name, oldest), reverse=True)
 

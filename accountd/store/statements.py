@@ -35,7 +35,7 @@ INSERT: dict[str, tuple[tuple[str, ...], frozenset[str] | None]] = {
     "outbox": (rows.OUTBOX, frozenset(rows.OUTBOX)),  # an alert that is there stays as it is
 }
 WORTH_COPY = 16  # rows, from which on COPY beats one JSON text on Postgres
-MANY = 64  # rows of one statement on SQLite
+MANY = (256, 64, 16)  # rows of one statement on SQLite
 NAME = ("client_order_id", "account_id", "market", "symbol", "trade_id")
 _DIALECTS: dict[str, Dialect] = {
     "sqlite": sqlite.dialect(paramstyle="qmark"),
@@ -139,10 +139,10 @@ def of_account(dialect: str, name: str, where: str = "") -> str:
 
 
 @cache
-def of_many(statement: str, width: int) -> str:
-    """Return an INSERT on SQLite of ``MANY`` rows at once."""
+def of_many(statement: str, width: int, count: int) -> str:
+    """Return an INSERT on SQLite of ``count`` rows at once."""
     one = f"({', '.join('?' * width)})"
-    return statement.replace(f"VALUES {one}", f"VALUES {', '.join([one] * MANY)}")
+    return statement.replace(f"VALUES {one}", f"VALUES {', '.join([one] * count)}")
 
 
 @cache
@@ -163,13 +163,16 @@ def run(connection: Connection, statement: str, columns: Sequence[str], values: 
         else:
             connection.exec_driver_sql(statement, (as_json(columns, values),))
         return
-    whole = len(values) - len(values) % MANY if statement.startswith("INSERT") else 0
-    for start in range(0, whole, MANY):
+    start = 0
+    if statement.startswith("INSERT"):
         # executemany gives the interpreter lock away for each row, and waits for it behind a busy socket
-        cells = tuple(chain.from_iterable(values[start : start + MANY]))
-        connection.exec_driver_sql(of_many(statement, len(columns)), cells)
-    if whole < len(values):
-        connection.exec_driver_sql(statement, values[whole:])
+        for many in MANY:
+            while len(values) - start >= many:
+                cells = tuple(chain.from_iterable(values[start : start + many]))
+                connection.exec_driver_sql(of_many(statement, len(columns), many), cells)
+                start += many
+    if start < len(values):
+        connection.exec_driver_sql(statement, values[start:])
 
 
 def _copy(connection: Connection, statement: str, values: list[Row]) -> None:

@@ -31,7 +31,7 @@ def from_ms(ms: int) -> datetime:
     Raises:
         OverflowError: no calendar reaches that far.
     """
-    return EPOCH + timedelta(milliseconds=ms)
+    return EPOCH + MILLISECOND * ms
 
 
 def to_ms(moment: datetime) -> int:

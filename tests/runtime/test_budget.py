@@ -80,12 +80,12 @@ async def test_a_keepalive_always_finds_room():
 
 
 async def test_backfill_leaves_room_for_a_seam():
-    """After a backfill took all that it may, a seam of 150 weight goes at once."""
+    """After a backfill took all that it may, a seam of 300 weight goes at once."""
     made, clock = budget(1000, 0.5)
-    for _ in range(60):
+    for _ in range(35):
         await made.acquire(POOL, 5, Priority.BACKFILL)
-    assert made.used(POOL) == 300
-    await made.acquire(POOL, 150, Priority.SEAM)
+    assert made.used(POOL) == 175
+    await made.acquire(POOL, 300, Priority.SEAM)
     assert clock.monotonic() == 0
 
 

@@ -19,10 +19,16 @@ from accountd.sim.trader import Trader
 from accountd.store import tables
 
 SHORT = {
-    "SETTLE_AFTER": "500ms", "SWEEP_INTERVAL": "2s", "STALE_AFTER": "1s", "RECONNECT_MAX": "500ms",
-    "REQUEST_TIMEOUT": "2s", "WEIGHT_SHARE": "1", "RECHECK_AFTER": "500ms", "CONNECT_BUDGET": "1000/5m",
+    "SETTLE_AFTER": "500ms",
+    "SWEEP_INTERVAL": "2s",
+    "STALE_AFTER": "1s",
+    "RECONNECT_MAX": "500ms",
+    "REQUEST_TIMEOUT": "2s",
+    "WEIGHT_SHARE": "1",
+    "RECHECK_AFTER": "500ms",
+    "CONNECT_BUDGET": "1000/5m",
     "WEB__LISTEN": "",
-}  # fmt: skip
+}
 
 
 class Receiver:
@@ -34,7 +40,7 @@ class Receiver:
 
     async def __aenter__(self):
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = "http://127.0.0.1:%d/hook" % self.server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.server.sockets[0].getsockname()[1]}/hook"
         return self
 
     async def __aexit__(self, *_):
@@ -43,7 +49,9 @@ class Receiver:
     async def _serve(self, reader, writer):
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
-                headers = dict(line.lower().split(": ", 1) for line in head.decode().split("\r\n")[1:] if line)
+                headers = dict(
+                    line.lower().split(": ", 1) for line in head.decode().split("\r\n")[1:] if line
+                )
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 self.bodies.setdefault(headers["webhook-id"], []).append(body)
                 writer.write(b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n")
@@ -91,12 +99,21 @@ class World:
         for name in self.accounts:
             credential = self.exchange.accounts[name].credential
             own = {
-                "VENUE": "binance-usdm", "API_KEY": credential.api_key, "API_SECRET": credential.secret,
-                "REST_URL": self.server.rest_url, "STREAM_URL": self.server.stream_url,
-            }  # fmt: skip
-            env |= {f"ACCOUNTD_ACCOUNTS__{name.upper()}__{k}": v for k, v in (own | self.account_more).items()}
-        env |= {"ACCOUNTD_HOOKS__HERE__TYPE": "webhook", "ACCOUNTD_HOOKS__HERE__URL": self.hook.url,
-                "ACCOUNTD_HOOKS__HERE__ALLOW_PRIVATE": "true", "ACCOUNTD_HOOKS__HERE__ON": '["*"]'}  # fmt: skip
+                "VENUE": "binance-usdm",
+                "API_KEY": credential.api_key,
+                "API_SECRET": credential.secret,
+                "REST_URL": self.server.rest_url,
+                "STREAM_URL": self.server.stream_url,
+            }
+            env |= {
+                f"ACCOUNTD_ACCOUNTS__{name.upper()}__{k}": v for k, v in (own | self.account_more).items()
+            }
+        env |= {
+            "ACCOUNTD_HOOKS__HERE__TYPE": "webhook",
+            "ACCOUNTD_HOOKS__HERE__URL": self.hook.url,
+            "ACCOUNTD_HOOKS__HERE__ALLOW_PRIVATE": "true",
+            "ACCOUNTD_HOOKS__HERE__ON": '["*"]',
+        }
         return env
 
     async def start(self):
@@ -144,28 +161,83 @@ class World:
     def differences(self, account="main"):
         """Compare the record with the exchange's truth; empty when they say the same."""
         truth, found = self.exchange.truth(account), {}
-        mine = {table: self.rows(table, table.c.account_id == account) for table in (
-            tables.fills, tables.orders, tables.balances, tables.positions, tables.transfers)}  # fmt: skip
+        mine = {
+            table: self.rows(table, table.c.account_id == account)
+            for table in (tables.fills, tables.orders, tables.balances, tables.positions, tables.transfers)
+        }
         d = Decimal
         pairs = {
             "fills": (
-                [(f["symbol"], str(f["trade_id"]), str(f["order_id"]), f["side"], d(f["price"]), d(f["quantity"]),
-                  d(f["commission"]), f["commission_asset"], d(f["realized_pnl"]), f["maker"], f["time_ms"])
-                 for f in truth["fills"]],
-                [(f["symbol"], f["trade_id"], f["order_id"], f["side"], f["price"], f["quantity"], f["commission"],
-                  f["commission_asset"], f["realized_pnl"], f["is_maker"], ms(f["traded_at"]))
-                 for f in mine[tables.fills]],
+                [
+                    (
+                        f["symbol"],
+                        str(f["trade_id"]),
+                        str(f["order_id"]),
+                        f["side"],
+                        d(f["price"]),
+                        d(f["quantity"]),
+                        d(f["commission"]),
+                        f["commission_asset"],
+                        d(f["realized_pnl"]),
+                        f["maker"],
+                        f["time_ms"],
+                    )
+                    for f in truth["fills"]
+                ],
+                [
+                    (
+                        f["symbol"],
+                        f["trade_id"],
+                        f["order_id"],
+                        f["side"],
+                        f["price"],
+                        f["quantity"],
+                        f["commission"],
+                        f["commission_asset"],
+                        f["realized_pnl"],
+                        f["is_maker"],
+                        ms(f["traded_at"]),
+                    )
+                    for f in mine[tables.fills]
+                ],
             ),
             "orders": (
-                [(o["symbol"], str(o["order_id"]), o["status"], d(o["filled"]), d(o["quantity"]), d(o["price"]),
-                  o["client_order_id"]) for o in truth["orders"]],
-                [(o["symbol"], o["order_id"], o["status"], o["filled_quantity"], o["quantity"], o["price"],
-                  o["client_order_id"]) for o in mine[tables.orders] if o["kind"] == "order"],
+                [
+                    (
+                        o["symbol"],
+                        str(o["order_id"]),
+                        o["status"],
+                        d(o["filled"]),
+                        d(o["quantity"]),
+                        d(o["price"]),
+                        o["client_order_id"],
+                    )
+                    for o in truth["orders"]
+                ],
+                [
+                    (
+                        o["symbol"],
+                        o["order_id"],
+                        o["status"],
+                        o["filled_quantity"],
+                        o["quantity"],
+                        o["price"],
+                        o["client_order_id"],
+                    )
+                    for o in mine[tables.orders]
+                    if o["kind"] == "order"
+                ],
             ),
             "algo orders": (
-                [(o["symbol"], str(o["algo_id"]), o["status"], str(o["order_id"] or "")) for o in truth["algo_orders"]],
-                [(o["symbol"], o["order_id"], o["status"], o["actual_order_id"] or "")
-                 for o in mine[tables.orders] if o["kind"] == "algo"],
+                [
+                    (o["symbol"], str(o["algo_id"]), o["status"], str(o["order_id"] or ""))
+                    for o in truth["algo_orders"]
+                ],
+                [
+                    (o["symbol"], o["order_id"], o["status"], o["actual_order_id"] or "")
+                    for o in mine[tables.orders]
+                    if o["kind"] == "algo"
+                ],
             ),
             "balances": (
                 [(asset, d(total)) for asset, total in truth["balances"].items()],
@@ -176,10 +248,13 @@ class World:
                 [(p["symbol"], p["quantity"]) for p in mine[tables.positions] if p["quantity"]],
             ),
             "transfers": (
-                [(t["type"].lower(), str(t["tran_id"]), t["asset"], d(t["amount"])) for t in truth["transfers"]],
+                [
+                    (t["type"].lower(), str(t["tran_id"]), t["asset"], d(t["amount"]))
+                    for t in truth["transfers"]
+                ],
                 [(t["kind"], t["transfer_id"], t["asset"], t["amount"]) for t in mine[tables.transfers]],
             ),
-        }  # fmt: skip
+        }
         for what, (there, here) in pairs.items():
             missing, extra = Counter(there) - Counter(here), Counter(here) - Counter(there)
             if missing or extra:

@@ -72,12 +72,11 @@ class Fold:
         )
         changes.seq = self.seq
         changes.head = journal.advance(changes.head, leaf)
-        changes.journal.append(
-            JournalRow(
-                self.seq, telling.source, telling.kind, telling.event_time, telling.received_at,
-                telling.session_id, telling.raw, salt, payload, changes.head,
-            )  # fmt: skip
-        )
+        row = JournalRow(
+            self.seq, telling.source, telling.kind, telling.event_time, telling.received_at,
+            telling.session_id, telling.raw, salt, payload, changes.head,
+        )  # fmt: skip
+        changes.journal.append(row)
 
     # -- orders
 
@@ -121,7 +120,8 @@ class Fold:
         if known is None:
             known = self.beliefs.events[key] = set()
         before = len(known)  # one look instead of two: decimals hash slowly
-        known.add(event_key(told.execution_type, told.status, told.filled_quantity, told.price, told.quantity))
+        filled, price, quantity = told.filled_quantity, told.price, told.quantity
+        known.add(event_key(told.execution_type, told.status, filled, price, quantity))
         return len(known) > before
 
     def _append_event(self, key: OrderKey, told: Order, count: int, fresh: bool) -> int:
@@ -132,12 +132,11 @@ class Fold:
             known.add(name)
             if len(known) == before:
                 return count
-        self.changes.order_events.append(
-            OrderEvent(
-                key, count + 1, told.execution_type, told.status, told.price, told.quantity,
-                told.filled_quantity, told.updated_at, self.telling.source, self.seq,
-            )  # fmt: skip
-        )
+        event = OrderEvent(
+            key, count + 1, told.execution_type, told.status, told.price, told.quantity,
+            told.filled_quantity, told.updated_at, self.telling.source, self.seq,
+        )  # fmt: skip
+        self.changes.order_events.append(event)
         return count + 1
 
     def _name_fills(self, key: OrderKey, client_order_id: str) -> None:

@@ -29,30 +29,80 @@ def telling(told, source=STREAM, ms=0, **more):
 def lifecycle(fills, final):
     """Tell an order's life twice over, by stream and by REST, as the venue would."""
     total = sum(fills) + (0 if final == "FILLED" else 1)
-    base = {"market": "usdm", "symbol": "BTCUSDT", "kind": "order", "order_id": "7", "side": "BUY",
-            "type": "LIMIT", "quantity": Decimal(total), "price": Decimal("10.50"), "client_order_id": "c"}  # fmt: skip
-    out = [telling([Order(**base, status="NEW", updated_at=at(1), filled_quantity=Decimal(0),
-                          execution_type="NEW", created_at=at(1))])]  # fmt: skip
+    base = {
+        "market": "usdm",
+        "symbol": "BTCUSDT",
+        "kind": "order",
+        "order_id": "7",
+        "side": "BUY",
+        "type": "LIMIT",
+        "quantity": Decimal(total),
+        "price": Decimal("10.50"),
+        "client_order_id": "c",
+    }
+    out = [
+        telling(
+            [
+                Order(
+                    **base,
+                    status="NEW",
+                    updated_at=at(1),
+                    filled_quantity=Decimal(0),
+                    execution_type="NEW",
+                    created_at=at(1),
+                )
+            ]
+        )
+    ]
     done = 0
     for n, quantity in enumerate(fills, 1):
         done += quantity
         status = "FILLED" if done == total else "PARTIALLY_FILLED"
         order = dict(base, status=status, updated_at=at(1 + n), filled_quantity=Decimal(done))
-        fill = {"market": "usdm", "symbol": "BTCUSDT", "trade_id": str(n), "order_id": "7", "side": "BUY",
-                "price": Decimal("10.50"), "quantity": Decimal(quantity),
-                "quote_quantity": Decimal("10.50") * quantity, "traded_at": at(1 + n),
-                "commission": Decimal("0.01"), "commission_asset": "USDT"}  # fmt: skip
+        fill = {
+            "market": "usdm",
+            "symbol": "BTCUSDT",
+            "trade_id": str(n),
+            "order_id": "7",
+            "side": "BUY",
+            "price": Decimal("10.50"),
+            "quantity": Decimal(quantity),
+            "quote_quantity": Decimal("10.50") * quantity,
+            "traded_at": at(1 + n),
+            "commission": Decimal("0.01"),
+            "commission_asset": "USDT",
+        }
         out.append(telling([Order(**order, execution_type="TRADE"), Fill(**fill, client_order_id="c")]))
         out.append(telling([Fill(**fill)], REST, keep=False))
-        out.append(telling([Order(**order, created_at=at(1), filled_quote=Decimal("10.50") * done)], REST, keep=False))
+        out.append(
+            telling(
+                [Order(**order, created_at=at(1), filled_quote=Decimal("10.50") * done)], REST, keep=False
+            )
+        )
         out.append(balance(1 + n, 100 - done))
         out.append(position(1 + n, done))
     if final == "CANCELED":
         end = dict(base, status="CANCELED", updated_at=at(50), filled_quantity=Decimal(done))
         out.append(telling([Order(**end, execution_type="CANCELED")]))
-        out.append(telling([Order(**end, created_at=at(1), filled_quote=Decimal("10.50") * done)], REST, keep=False))
-    out.append(telling([Transfer(market="usdm", kind="transfer", transfer_id="1", asset="USDT",
-                                 amount=Decimal(5), occurred_at=at(3))], REST, keep=False))  # fmt: skip
+        out.append(
+            telling([Order(**end, created_at=at(1), filled_quote=Decimal("10.50") * done)], REST, keep=False)
+        )
+    out.append(
+        telling(
+            [
+                Transfer(
+                    market="usdm",
+                    kind="transfer",
+                    transfer_id="1",
+                    asset="USDT",
+                    amount=Decimal(5),
+                    occurred_at=at(3),
+                )
+            ],
+            REST,
+            keep=False,
+        )
+    )
     return out
 
 
@@ -62,8 +112,16 @@ def balance(ms, total, source=STREAM):
 
 
 def position(ms, quantity, source=STREAM):
-    told = Position(market="usdm", symbol="BTCUSDT", position_side="BOTH", as_of=at(ms), seen_at=at(ms),
-                    quantity=Decimal(quantity), entry_price=Decimal("10.5"), margin_type="CROSS")  # fmt: skip
+    told = Position(
+        market="usdm",
+        symbol="BTCUSDT",
+        position_side="BOTH",
+        as_of=at(ms),
+        seen_at=at(ms),
+        quantity=Decimal(quantity),
+        entry_price=Decimal("10.5"),
+        margin_type="CROSS",
+    )
     return telling([told], source, ms)
 
 
@@ -80,17 +138,26 @@ def run(tellings):
 def state(beliefs):
     (order,) = beliefs.orders.values()
     return (
-        order.status, order.filled_quantity, order.filled_quote, order.updated_at, order.created_at,
-        order.client_order_id, order.price,
-        {k: (f.price, f.quantity, f.quote_quantity, f.commission, f.client_order_id, f.traded_at)
-         for k, f in beliefs.fills.items()},
+        order.status,
+        order.filled_quantity,
+        order.filled_quote,
+        order.updated_at,
+        order.created_at,
+        order.client_order_id,
+        order.price,
+        {
+            k: (f.price, f.quantity, f.quote_quantity, f.commission, f.client_order_id, f.traded_at)
+            for k, f in beliefs.fills.items()
+        },
         {k: b.total for k, b in beliefs.balances.items()},
         {k: p.quantity for k, p in beliefs.positions.items()},
         {k: t.amount for k, t in beliefs.transfers.items()},
-    )  # fmt: skip
+    )
 
 
-lives = st.tuples(st.lists(st.integers(1, 5), min_size=1, max_size=4), st.sampled_from(["FILLED", "CANCELED"]))
+lives = st.tuples(
+    st.lists(st.integers(1, 5), min_size=1, max_size=4), st.sampled_from(["FILLED", "CANCELED"])
+)
 
 
 @settings(max_examples=300, deadline=None)

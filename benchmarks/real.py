@@ -82,7 +82,7 @@ async def measure(url: str, count: int, rate: int = 0) -> Run:
         link = Link("bench", KEY, clock.now(), clock.monotonic())
         started, used = time.monotonic(), time.process_time()
         link.connected = await stack.enter_async_context(
-            await Watcher.open(peer.url, wall.now, clock, timeout=10, beat=20,
+            await Watcher.open(peer.url, wall.now, clock, wait=10, beat=20,
                                on_frame=lambda frame, at: intake.take(link, frame, at))
         )  # fmt: skip
         if rate:

@@ -5,6 +5,8 @@ import asyncio
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator
+from itertools import islice
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.frames import Frame, Opcode
@@ -12,24 +14,24 @@ from websockets.frames import Frame, Opcode
 from benchmarks.frames import frames
 
 CHUNK = 100  # frames in one write while flooding
+EARLY = 200_000  # frames that are made before the first is sent; more would fill the memory
 LOOK = 0.001  # seconds between looks at what is due, open loop
 
 
-def wire(count: int) -> deque[bytes]:
-    """Return the frames as they go over the wire; a server does not mask, so they can be made early."""
-    start = int(time.time() * 1000)
-    return deque(Frame(Opcode.TEXT, one).serialize(mask=False, extensions=[]) for one in frames(count, start))
+def wire(count: int) -> Iterator[bytes]:
+    """Yield the frames as they go over the wire; a server does not mask, so they can be made early."""
+    for one in frames(count, int(time.time() * 1000)):
+        yield Frame(Opcode.TEXT, one).serialize(mask=False, extensions=[])
 
 
 async def flood(
-    connection: ServerConnection, ready: deque[bytes], window: int, acks: asyncio.StreamReader
+    connection: ServerConnection, ready: Iterator[bytes], window: int, acks: asyncio.StreamReader
 ) -> None:
     """Send as fast as the receiver takes it, at most ``window`` frames ahead of its commits."""
     sent = committed = 0
-    while ready:
+    while part := list(islice(ready, CHUNK)):
         while sent - committed > window:
             committed = int(await acks.readline())
-        part = [ready.popleft() for _ in range(min(CHUNK, len(ready)))]
         sent += len(part)
         connection.transport.write(b"".join(part))
         await connection.drain()
@@ -52,10 +54,14 @@ async def main(count: int, rate: int, window: int) -> None:
     """Serve one connection and end when it is closed."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    ready, over = wire(count), asyncio.Event()
+    over = asyncio.Event()
+    ready = deque(wire(count)) if count <= EARLY else deque[bytes]()
 
     async def send(connection: ServerConnection) -> None:
-        await (paced(connection, ready, rate) if rate else flood(connection, ready, window, reader))
+        if rate:
+            await paced(connection, ready, rate)
+        else:
+            await flood(connection, iter(ready or wire(count)), window, reader)
         await connection.wait_closed()
         over.set()
 

@@ -38,11 +38,7 @@ class Metrics:
 
     def _sweeps(self) -> None:
         """Declare what REST tells and costs."""
-        self.sweeps = self._counter("sweeps", "Sweeps of REST history, by result", "account", "result")
-        self.sweep_pages = self._counter("sweep_pages", "REST pages read", "account", "dataset")
-        self.sweep_recovered = self._counter(
-            "sweep_recovered", "Fills that REST told first while a gap was open", "account"
-        )
+        self.sweeps = self._counter("sweeps", "Whole sweeps of REST history, by why", "account", "why")
         self.weight_used = self._gauge("request_weight_used", "Request weight in the venue's window", "pool")
         self.gaps_open = self._gauge("gaps_open", "Gaps that no sweep has closed")
         self.findings_open = self._gauge("findings_open", "Findings that are not resolved")

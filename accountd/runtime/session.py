@@ -102,6 +102,7 @@ class AccountRunner:
             self.venue, self.rest, self.recorder, self.ledger, settle=self.settings.settle_after,
             backfill=self.account.backfill, symbols=self.account.symbols, live_since=self._live_since,
         )  # fmt: skip
+        self.sweeper.swept = lambda why: self.metrics.sweeps.labels(self.name, why.name.lower()).inc()
         self.sweeper.all_symbols = sorted(info.symbols)
         await self.books.crashed(self.rest.clock.now())
 

@@ -80,6 +80,7 @@ class Sweeper:
         self.all_symbols: list[str] = []
         self.orders_whole: bool | None = None  # does the venue take allOrders without a symbol?
         self.since: datetime | None = None  # sweep from here at the latest, whatever the cursors say
+        self.swept: Callable[[Priority], None] = lambda priority: None  # called after each whole sweep
         self._explored = 0
         self._lock = asyncio.Lock()
         self._income = asyncio.Lock()  # a sweep that waits for its weight must not hold up the income
@@ -99,6 +100,7 @@ class Sweeper:
             await self._each_symbol(job, await self._likely(job), cursors, step)
             await self._vanished(job)
             await self._prove(job, cursors)
+            self.swept(priority)
             return job
 
     async def transfers(self, priority: Priority) -> None:

@@ -19,7 +19,7 @@ from accountd.core.beliefs import Beliefs
 from accountd.core.changes import Alert, Changes
 from accountd.core.fold import Fold
 from accountd.core.told import Notice, Telling, Told
-from accountd.errors import DatabaseFailed, DatabaseFull, DatabaseGone, Fenced
+from accountd.errors import DatabaseFailed, DatabaseFull, DatabaseGone, Fenced, RecordRefused
 from accountd.runtime.batch import Batch, Doubt, Job, by_account, fail
 from accountd.runtime.batch import Outcome as Outcome
 from accountd.runtime.clock import Clock
@@ -241,9 +241,13 @@ class Recorder:
                 self._transact([telling], [job] if job else [])
             except (DatabaseGone, DatabaseFull, DatabaseFailed, Fenced):
                 raise
-            except Exception:  # poison: keep its bytes and what can be kept of it, say why, go on
+            except Exception as error:  # poison: keep its bytes and what can be kept of it, say why, go on
                 self._forget()
-                log.error("telling quarantined", kind=telling.kind, account=telling.account_id, exc_info=True)
+                ours = not isinstance(error, RecordRefused)
+                log.error(
+                    "telling quarantined", kind=telling.kind, account=telling.account_id, error=str(error),
+                    exc_info=ours,
+                )  # fmt: skip
                 self._transact([self._quarantined(telling)], [job] if job else [])
             batch.tellings.pop(0)
         for job in [job for job in batch.jobs if job.run is not None]:

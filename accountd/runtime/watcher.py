@@ -129,7 +129,7 @@ class Watcher:
             close = error.rcvd
             self._lose(f"closed {close.code}" if close else "connection lost")
         except Exception as error:
-            self._lose(f"reader failed: {type(error).__name__}")  # never deaf: what follows would be lost unseen
+            self._lose(f"reader failed: {type(error).__name__}")  # or what follows would be lost unseen
             raise
 
     async def _ping(self) -> None:

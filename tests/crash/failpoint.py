@@ -4,7 +4,6 @@
     python -m tests.crash.failpoint after 7      ... right after the database has said that it committed
     python -m tests.crash.failpoint during 7     ... a moment after the commit has begun, from another thread
     python -m tests.crash.failpoint no-sweep     never reads history over REST
-    python -m tests.crash.failpoint forgetful    has a new message id at each start
 """
 
 import os
@@ -12,10 +11,8 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
-from uuid import uuid4
 
 from accountd.cli.main import app
-from accountd.core import alerts
 from accountd.runtime.sweeper import Sweeper
 from accountd.store.writer import Writer
 
@@ -57,10 +54,6 @@ def main():
     what, *number = sys.argv[1:]
     if what == "no-sweep":
         Sweeper._each_symbol = no_sweep
-    elif what == "forgetful":
-        run = uuid4().hex
-        named = alerts.message_id
-        alerts.message_id = lambda hook, *parts: named(hook + run, *parts)
     else:
         Writer.begin = dies_at(what, int(number[0]))
     sys.argv[1:] = ["run"]

@@ -1,8 +1,9 @@
-"""A daemon as a process of its own, between a simulated exchange and a webhook receiver, to be killed at will."""
+"""A daemon as a process, between a simulated exchange and a webhook receiver, to be killed at will."""
 
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 import time
@@ -95,11 +96,13 @@ class Stage:
         settings = FAST | {
             "DATABASE_URL": self.url, "ACCOUNTS__MAIN__VENUE": "binance-usdm",
             "ACCOUNTS__MAIN__API_KEY": keys.api_key, "ACCOUNTS__MAIN__API_SECRET": keys.secret,
-            "ACCOUNTS__MAIN__REST_URL": self.server.rest_url, "ACCOUNTS__MAIN__STREAM_URL": self.server.stream_url,
+            "ACCOUNTS__MAIN__REST_URL": self.server.rest_url,
+            "ACCOUNTS__MAIN__STREAM_URL": self.server.stream_url,
             "HOOKS__OPS__URL": self.hook.url,
         }  # fmt: skip
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ACCOUNTD_")}
-        return kept | {"PYTHONPATH": str(ROOT)} | {f"ACCOUNTD_{name}": value for name, value in settings.items()}
+        told = {f"ACCOUNTD_{name}": value for name, value in settings.items()}
+        return kept | {"PYTHONPATH": str(ROOT), "PYTHONFAULTHANDLER": "1"} | told
 
     async def start(self, *prefix, module=("accountd", "run")):
         """Start a daemon: another module with its arguments, or under another program, if they are named."""
@@ -144,7 +147,7 @@ class Stage:
         except DatabaseGone:
             return otherwise
         except Exception as error:
-            if otherwise is None or "no such table" not in str(error) and "does not exist" not in str(error):
+            if otherwise is None or not re.search("no such table|does not exist", str(error)):
                 raise
             return otherwise
         finally:
@@ -158,18 +161,22 @@ class Stage:
             await asyncio.sleep(0.1)
 
     async def quiet(self, process):
-        """Wait until the record equals the truth and every alert is sent; say what differs if it never does."""
+        """Wait until the record equals the truth and every alert is sent, or say what differs."""
         end = time.monotonic() + PATIENCE
         while problems := self.differences() + self.unsent():
             assert process.alive, process.said()
-            assert time.monotonic() < end, "\n".join(problems[:20]) + "\n" + process.said()[-3000:]
+            if time.monotonic() > end:
+                process.running.send_signal(signal.SIGABRT)  # its stacks come out
+                await process.running.wait()
+                raise AssertionError("\n".join([*sorted(problems)[:20], process.said()[-6000:]]))
             await asyncio.sleep(0.25)
 
     def unsent(self):
         """Name the alerts that wait."""
         c = tables.outbox.c
-        waiting = select(c.message_id, c.attempts, c.created_at, c.next_attempt_at).where(c.status == "pending")
-        return [f"pending: {tuple(map(str, row))}" for row in self.read(lambda conn: conn.execute(waiting).all())]
+        columns = (c.message_id, c.attempts, c.created_at, c.next_attempt_at)
+        waiting = self.read(lambda conn: conn.execute(select(*columns).where(c.status == "pending")).all())
+        return [f"pending: {tuple(map(str, row))}" for row in waiting]
 
     def differences(self):
         """Compare everything that happened with everything that is recorded; return each difference."""
@@ -201,7 +208,11 @@ class Stage:
         return reason, frames, self.read(lambda conn: conn.execute(kept).scalar_one())
 
     def chain(self):
-        """Recompute the journal's chain; return how many rows it has, or raise AssertionError at a bad one."""
+        """Recompute the journal's chain; return how many rows it has.
+
+        Raises:
+            AssertionError: a row does not fit.
+        """
         return self.read(lambda conn: verify_chain(conn, "main"))
 
     def alerts(self):

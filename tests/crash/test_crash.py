@@ -9,8 +9,8 @@ import shutil
 from tests.crash.stage import staged
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "6"))
-COMMITS = (("before", 3), ("after", 5), ("before", 20), ("after", 32), ("during", 45))
-SYNCS = (4, 9, 17, 30, 48)
+COMMITS = (("before", 3), ("after", 5), ("before", 24), ("after", 40))
+SYNCS = (4, 11, 24, 45)
 SEED = int(os.environ.get("CRASH_SEED", "20261101"))
 
 

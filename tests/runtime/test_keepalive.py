@@ -7,6 +7,7 @@ import asyncio
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from apscheduler.executors import base as executors
@@ -72,7 +73,7 @@ class Key:
     def longest(self):
         """Return the longest time without a renewal, up to now."""
         times = [*self.renewed, time.monotonic()]
-        return max(later - earlier for earlier, later in zip(times, times[1:], strict=False))
+        return max(later - earlier for earlier, later in pairwise(times))
 
 
 @asynccontextmanager

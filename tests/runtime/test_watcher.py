@@ -21,11 +21,11 @@ BEAT = 0.15
 CLOCK = SystemClock()
 
 
-async def watch(url, frames=None, beat=BEAT, timeout=2.0):
+async def watch(url, frames=None, beat=BEAT, patience=2.0):
     """Open a watcher on a URL that bears a listen key."""
     taken = [] if frames is None else frames
     return await Watcher.open(
-        f"{url}/private/ws?listenKey={SECRET}", CLOCK.now, CLOCK, wait=timeout, beat=beat,
+        f"{url}/private/ws?listenKey={SECRET}", CLOCK.now, CLOCK, wait=patience, beat=beat,
         on_frame=lambda frame, at: taken.append(frame),
     )  # fmt: skip
 
@@ -96,7 +96,7 @@ async def test_frames_arrive_as_the_bytes_that_were_sent():
     frames = []
     async with websocket(talk) as url, await watch(url, frames) as watcher:
         async with asyncio.timeout(2):
-            while len(frames) < 4:
+            while len(frames) < 4:  # noqa: ASYNC110  # a frame sets no event
                 await asyncio.sleep(0.005)
         assert frames == ["{\"e\":\"测试\"}".encode(), b"\x00\xff", b"", b"in two"]
         assert watcher.frames == 4
@@ -288,7 +288,7 @@ async def test_nobody_there_is_unavailable():
 
     async with raw(silence) as url:
         with pytest.raises(VenueUnavailable):
-            await watch(url, timeout=0.2)
+            await watch(url, patience=0.2)
 
     async def nonsense(reader, writer):
         writer.write(b"\x00\x01 what?\r\n\r\n")

@@ -12,7 +12,15 @@ import structlog
 
 from accountd.core.health import AccountHealth
 from accountd.core.states import Event, State
-from accountd.errors import KeyRefused, ListenKeyGone, VenueError, VenueGone, VenueUnavailable
+from accountd.errors import (
+    DatabaseError,
+    Fenced,
+    KeyRefused,
+    ListenKeyGone,
+    VenueError,
+    VenueGone,
+    VenueUnavailable,
+)
 from accountd.runtime.backoff import Backoff, ConnectBudget
 from accountd.runtime.books import Books
 from accountd.runtime.budget import Priority
@@ -29,6 +37,7 @@ from accountd.venues.base import Venue
 
 log = structlog.get_logger("accountd.session")
 
+CLOSE_WITHIN = 1.5  # seconds that a stop waits for the session row
 LONGEST_PAUSE = 600.0  # seconds that a venue's own request to wait is honoured in one go
 
 
@@ -85,6 +94,11 @@ class AccountRunner:
                 self._say(State.CLOSED, str(error))
                 log.warning("session failed", account=self.name, error=str(error), code=error.code)
                 await asyncio.sleep(min(error.retry_after or 0.0, LONGEST_PAUSE))
+            except (DatabaseError, Fenced):
+                raise
+            except Exception as error:  # a bug met by one account must not end the others
+                self._say(State.CLOSED, f"broke: {type(error).__name__}")
+                log.exception("session broke", account=self.name)
             self.metrics.reconnects.labels(self.name, self._reason or "failed").inc()
             await asyncio.sleep(self.backoff.next(lived))
 
@@ -119,10 +133,9 @@ class AccountRunner:
                 if link.watcher.lost.is_set():
                     raise VenueUnavailable(f"stream lost: {reason}")
                 link = await self._replace(link, reason)
-        except VenueError as error:
-            if self.link is None:
-                raise
-            await self._mourn(self.link)
+        except Exception as error:
+            if self.link is not None:  # whatever ended it: from here on nothing is certain
+                await self._mourn(self.link)
             if not isinstance(error, VenueUnavailable):
                 raise
             return self.clock.monotonic() - born if link.live_at else 0.0
@@ -137,12 +150,26 @@ class AccountRunner:
         self.keepalive.remove(self.name)
         self.keepalive.add(self.name, self._renew)
         self._say(State.SYNCING, "")
-        await self._while_connected(link, self.sweeper.sweep(Priority.SEAM, self.progress))
+        await self._while_connected(link, self._sync())
         link.advance(Event.SWEPT)
         link.live_at = self.rest.clock.now()
         await self.books.live(link.session_id, link.live_at)
         self._say(State.LIVE, "")
         log.info("live", account=self.name, session=link.session_id)
+
+    async def _sync(self) -> None:
+        """Sweep until it succeeds: a ban or a 5xx over REST is no reason to give up a socket that delivers."""
+        while True:
+            try:
+                await self.sweeper.sweep(Priority.SEAM, self.progress)
+            except VenueError as error:
+                if error.permanent:
+                    raise
+                log.warning("sweep failed", account=self.name, error=str(error), code=error.code)
+                self._say(State.SYNCING, str(error))
+                await asyncio.sleep(max(error.retry_after or 0.0, self.backoff.next()))
+            else:
+                return
 
     async def _while_connected(self, link: Link, work: Coroutine[Any, Any, object]) -> None:
         """Do REST work, but give it up when the socket dies meanwhile: the next session sweeps anew."""
@@ -233,7 +260,13 @@ class AccountRunner:
         link, self.link = self.link, None
         if link is not None:
             await link.watcher.close("stopped")
-            await self.books.closed(link.session_id, link.watcher.alive_at, "stopped", link.watcher.frames)
+            closing = self.books.closed(
+                link.session_id, link.watcher.alive_at, "stopped", link.watcher.frames
+            )
+            try:
+                await asyncio.wait_for(closing, CLOSE_WITHIN)
+            except TimeoutError:
+                log.warning("the database is too slow to close the session", account=self.name)
 
     # -- what others call
 

@@ -27,7 +27,7 @@ from accountd.core.told import (
     Telling,
 )
 from accountd.core.told import Transfer as TransferTold
-from accountd.errors import BadRequest
+from accountd.errors import BadRequest, VenueError
 from accountd.runtime.budget import Priority
 from accountd.runtime.recorder import Ledger, Recorder
 from accountd.runtime.rest import RestClient
@@ -229,9 +229,12 @@ class Sweeper:
             if step is not None:
                 step(self.account, done, len(names))
 
-        async with asyncio.TaskGroup() as group:
-            for name in names:
-                group.create_task(one(name), name=f"accountd-sweep-{self.account}-{name}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in names:
+                    group.create_task(one(name), name=f"accountd-sweep-{self.account}-{name}")
+        except ExceptionGroup as failed:
+            raise _gravest(failed) from None
 
     async def _one_symbol(self, job: Round, symbol: str, cursors: Cursors) -> None:
         """Orders before fills: a fill learns its client order id from its order."""
@@ -384,3 +387,10 @@ class Sweeper:
         return False
 
 
+def _gravest(failed: ExceptionGroup[Exception]) -> Exception:
+    """Return the one error that decides: a bug before a permanent refusal before what may pass."""
+
+    def weight(one: Exception) -> int:
+        return 0 if not isinstance(one, VenueError) else 1 if one.permanent else 2
+
+    return min(failed.exceptions, key=weight)

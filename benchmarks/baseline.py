@@ -37,7 +37,8 @@ class Fill:
 
 
 for _class, _table in (
-    (JournalEntry, tables.journal), (Order, tables.orders), (OrderEvent, tables.order_events), (Fill, tables.fills),
+    (JournalEntry, tables.journal), (Order, tables.orders),
+    (OrderEvent, tables.order_events), (Fill, tables.fills),
 ):  # fmt: skip
     mapping.map_imperatively(_class, _table)
 
@@ -64,10 +65,12 @@ def record(session: Session, frame: str, seq: int, head: bytes) -> bytes:
     digest = hashlib.sha256(salt + raw).digest()
     head = hashlib.sha256(head + digest).digest()
     session.add(make(
-        JournalEntry, account_id=ACCOUNT, seq=seq, source="stream", kind=event["e"], event_time=moment(event["E"]),
-        received_at=now, session_id="bench", raw=raw, salt=salt, digest=digest, head=head,
+        JournalEntry, account_id=ACCOUNT, seq=seq, source="stream", kind=event["e"],
+        event_time=moment(event["E"]), received_at=now, session_id="bench", raw=raw, salt=salt,
+        digest=digest, head=head,
     ))  # fmt: skip
-    key = {"account_id": ACCOUNT, "market": "usdm", "symbol": o["s"], "kind": "order", "order_id": str(o["i"])}
+    key = {"account_id": ACCOUNT, "market": "usdm", "symbol": o["s"], "kind": "order",
+           "order_id": str(o["i"])}  # fmt: skip
     order = session.get(Order, key)
     if order is None:
         order = make(
@@ -80,13 +83,15 @@ def record(session: Session, frame: str, seq: int, head: bytes) -> bytes:
     order.updated_at, order.source, order.journal_seq, order.events = at, "stream", seq, order.events + 1
     session.add(make(
         OrderEvent, **key, n=order.events, execution_type=o["x"], status=o["X"], price=Decimal(o["p"]),
-        quantity=Decimal(o["q"]), filled_quantity=Decimal(o["z"]), event_time=at, source="stream", journal_seq=seq,
+        quantity=Decimal(o["q"]), filled_quantity=Decimal(o["z"]), event_time=at, source="stream",
+        journal_seq=seq,
     ))  # fmt: skip
     if o["x"] == "TRADE":
         price, quantity = Decimal(o["L"]), Decimal(o["l"])
         session.add(make(
-            Fill, account_id=ACCOUNT, market="usdm", symbol=o["s"], trade_id=str(o["t"]), order_id=str(o["i"]),
-            client_order_id=o["c"], side=o["S"], position_side=o["ps"], price=price, quantity=quantity,
+            Fill, account_id=ACCOUNT, market="usdm", symbol=o["s"], trade_id=str(o["t"]),
+            order_id=str(o["i"]), client_order_id=o["c"], side=o["S"], position_side=o["ps"], price=price,
+            quantity=quantity,
             quote_quantity=price * quantity, commission=Decimal(o["n"]), commission_asset=o["N"],
             realized_pnl=Decimal(o["rp"]), is_maker=o["m"], traded_at=at, received_at=now,
             committed_at=datetime.now(UTC), source="stream", journal_seq=seq,

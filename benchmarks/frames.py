@@ -25,8 +25,9 @@ def body(number: int, stage: int, at: int) -> dict[str, Any]:
         "x": "TRADE" if traded else "NEW", "X": ("NEW", "PARTIALLY_FILLED", "FILLED")[stage],
         "i": 8_000_000_000 + number, "l": last, "z": ("0", half, quantity)[stage],
         "L": price if traded else "0", "N": "USDT", "n": f"0.0{1000 + tick}" if traded else "0", "T": at,
-        "t": 5_000_000_000 + 2 * number + stage if traded else 0, "b": "0", "a": "9.91", "m": bool(number % 3),
-        "R": False, "wt": "CONTRACT_PRICE", "ot": "LIMIT", "ps": "BOTH", "cp": False, "AP": "0", "cr": "0",
+        "t": 5_000_000_000 + 2 * number + stage if traded else 0, "b": "0", "a": "9.91",
+        "m": bool(number % 3), "R": False, "wt": "CONTRACT_PRICE", "ot": "LIMIT", "ps": "BOTH", "cp": False,
+        "AP": "0", "cr": "0",
         "pP": False, "si": 0, "ss": 0, "rp": f"{tick - 488}.12345678" if traded else "0",
         "V": "EXPIRE_TAKER", "pm": "NONE", "gtd": 0, "er": "0",
     }  # fmt: skip

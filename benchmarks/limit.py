@@ -31,8 +31,8 @@ def make(count: int) -> Rows:
     for frame in frames(count, int(time.time() * 1000)):
         decoded = venue.decode(frame, now)
         tellings.append(Telling(
-            account_id=ACCOUNT, source=STREAM, kind=decoded.kind, raw=frame, received_at=now, told=decoded.told,
-            event_time=decoded.event_time, session_id="bench",
+            account_id=ACCOUNT, source=STREAM, kind=decoded.kind, raw=frame, received_at=now,
+            told=decoded.told, event_time=decoded.event_time, session_id="bench",
         ))  # fmt: skip
     changes = Fold(Beliefs(ACCOUNT, 0, bytes(32), limit=count), now).run(tellings)
     made = {
@@ -48,7 +48,8 @@ def groups(made: Rows, size: int) -> list[Rows]:
     count = -(-len(made["journal"]) // size)
     steps = {name: -(-len(found) // count) for name, found in made.items()}
     return [
-        {name: found[n * steps[name] : (n + 1) * steps[name]] for name, found in made.items()} for n in range(count)
+        {name: found[n * steps[name] : (n + 1) * steps[name]] for name, found in made.items()}
+        for n in range(count)
     ]
 
 

@@ -65,7 +65,9 @@ def idle() -> dict[str, float]:
             told = _settings(sim)
             told["ACCOUNTD_DATABASE_URL"] = f"sqlite:///{Path(folder) / 'idle.db'}"
             told["ACCOUNTD_WEB__LISTEN"] = ""
-            daemon = subprocess.Popen([*command, "run"], cwd=folder, env=clean | told, stderr=subprocess.DEVNULL)
+            daemon = subprocess.Popen(
+                [*command, "run"], cwd=folder, env=clean | told, stderr=subprocess.DEVNULL
+            )
             try:
                 return _look(daemon)
             finally:

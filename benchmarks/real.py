@@ -77,8 +77,10 @@ async def measure(url: str, count: int, rate: int = 0) -> Run:
         recorder = Recorder(Writer(writer_engine(url), clock.now), (), clock, listener, RING)
         stack.push_async_callback(recorder.stop, 30)
         await recorder.open_account(ACCOUNT, VENUE, "live")
-        intake = Intake(ACCOUNT, venue, recorder, listener.health.account(ACCOUNT), listener.metrics, clock, {KEY},
-                        lambda link, key: None)  # fmt: skip
+        health = listener.health.account(ACCOUNT)
+        intake = Intake(
+            ACCOUNT, venue, recorder, health, listener.metrics, clock, {KEY}, lambda link, key: None
+        )
         link = Link("bench", KEY, clock.now(), clock.monotonic())
         started, used = time.monotonic(), time.process_time()
         link.connected = await stack.enter_async_context(

@@ -12,9 +12,10 @@ from typing import Any
 HERE = Path(__file__).parent
 LIBRARIES = ("websockets", "msgspec", "sqlalchemy", "psycopg")
 WORKLOAD = (
-    "An event is one execution report (ORDER_TRADE_UPDATE, about 600 bytes, every documented field); an order is "
-    "told three times (NEW, TRADE in part, TRADE of the rest), 16 orders at the same time. Three events leave 3 rows "
-    "in `journal`, 3 in `order_events`, 2 in `fills` and 1 in `orders`. Rows are counted after every case."
+    "An event is one execution report (ORDER_TRADE_UPDATE, about 600 bytes, every documented field); an "
+    "order is told three times (NEW, TRADE in part, TRADE of the rest), 16 orders at the same time. Three "
+    "events leave 3 rows in `journal`, 3 in `order_events`, 2 in `fills` and 1 in `orders`. Rows are counted "
+    "after every case."
 )
 CASES = {
     "real": "accountd: socket → watcher → intake → recorder → writer → durable commit",
@@ -65,10 +66,12 @@ def throughput(found: dict[str, Any]) -> list[str]:
     for kind, speeds in found["throughput"].items():
         told = found["ratios"][kind]
         marks = {
-            "real": f"**{told['times_baseline']:.1f} × baseline, {told['percent_of_limit']:.0f} % of the limit**",
+            "real": f"**{told['times_baseline']:.1f} × baseline, "
+                    f"{told['percent_of_limit']:.0f} % of the limit**",
             "baseline": "what people write", "limit": "what the database takes",
         }  # fmt: skip
-        lines += [f"| {kind} | {text} | {spread(speeds[case])} | {marks[case]} |" for case, text in CASES.items()]
+        for case, name in CASES.items():
+            lines.append(f"| {kind} | {name} | {spread(speeds[case])} | {marks[case]} |")
     return lines
 
 
@@ -80,7 +83,8 @@ def latency(found: dict[str, Any]) -> list[str]:
     ]
     for row in found["latency"]:
         cells = (row[name] for name in ("received_p50", "received_p99", "due_p50", "due_p99"))
-        lines.append(f"| {row['database']} | {row['rate']:,} | {' | '.join(f'{cell:.1f}' for cell in cells)} |")
+        waits = " | ".join(f"{cell:.1f}" for cell in cells)
+        lines.append(f"| {row['database']} | {row['rate']:,} | {waits} |")
     return lines
 
 
@@ -89,10 +93,13 @@ def memory(found: dict[str, Any]) -> list[str]:
     lines = []
     if "idle" in found:
         told = found["idle"]
-        lines.append(f"One idle account: {told['rss_mib']:.0f} MiB resident, {told['cpu_percent']:.1f} % of a core.")
+        lines.append(
+            f"One idle account: {told['rss_mib']:.0f} MiB resident, {told['cpu_percent']:.1f} % of a core."
+        )
     for row in found.get("soak", []):
         lines.append(
-            f"\n{row['events']:,} events: {row['early_mib']:.0f} MiB after 10 s, {row['end_mib']:.0f} MiB at the end."
+            f"\n{row['events']:,} events: {row['early_mib']:.0f} MiB resident after 10 s, "
+            f"{row['end_mib']:.0f} MiB at the end."
         )
     return lines
 
@@ -103,16 +110,17 @@ def text(found: dict[str, Any]) -> str:
     libraries = ", ".join(f"{name} {number}" for name, number in (m["libraries"] | m["databases"]).items())
     return "\n".join([
         "# What it costs", "",
-        "Written by `make bench`. Absolute figures are this machine's; the ratios compare what ran side by side.", "",
+        "Written by `make bench`. Absolute figures are this machine's; the ratios compare what ran side by "
+        "side.", "",
         f"{m['cpu']}, {m['cores']} cores, {m['system']}, Python {m['python']}, {libraries}; {m['date']} UTC, "
         f"load average before the run {m['load_before']}.", "", WORKLOAD, "",
         "## Sustained throughput", "", *throughput(found), "",
         f"{found['events']:,} events a repeat ({found['baseline_events']:,} for the baseline), "
-        f"{found['repeats']} interleaved repeats. Every commit is durable: SQLite WAL with synchronous=FULL, Postgres "
-        "with fsync.", "",
+        f"{found['repeats']} interleaved repeats. Every commit is durable: SQLite WAL with synchronous=FULL, "
+        "Postgres with fsync.", "",
         "## Latency, open loop", "", *latency(found), "",
-        "*Receipt* is when the frame was read from the socket, *due* when the sender's timetable wanted it sent, so "
-        "the second pair includes the sender's own delays and all queueing.", "",
+        "*Receipt* is when the frame was read from the socket, *due* when the sender's timetable wanted it "
+        "sent, so the second pair includes the sender's own delays and all queueing.", "",
         "## Memory", "", *memory(found), "",
     ])  # fmt: skip
 

@@ -53,7 +53,8 @@ async def paced(connection: ServerConnection, ready: deque[bytes], rate: int) ->
 async def main(count: int, rate: int, window: int) -> None:
     """Serve one connection and end when it is closed."""
     reader = asyncio.StreamReader()
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     over = asyncio.Event()
     ready = deque(wire(count)) if count <= EARLY else deque[bytes]()
 

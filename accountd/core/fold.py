@@ -21,7 +21,6 @@ from accountd.core.told import (
     Snapshot,
     SymbolConfig,
     Telling,
-    Told,
     Transfer,
 )
 
@@ -54,15 +53,12 @@ class Fold:
             self.telling, self.changed = telling, False
             self.seq = self.changes.seq + 1
             for told in telling.told:
-                self._tell(told)
+                TELL[type(told)](self, told)
             if telling.keep or self.changed:
                 self._journal(telling, salts[n * size : (n + 1) * size])
         self.beliefs.seq, self.beliefs.head = self.changes.seq, self.changes.head
         self.beliefs.trim()
         return self.changes
-
-    def _tell(self, told: Told) -> None:
-        TELL[type(told)](self, told)
 
     def _journal(self, telling: Telling, salt: bytes) -> None:
         changes = self.changes

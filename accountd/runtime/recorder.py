@@ -100,7 +100,8 @@ class Recorder:
             return False
         self._frames += 1
         self._queue.append(telling)
-        self._ready.set()
+        if not self._ready.is_set():
+            self._ready.set()
         return True
 
     async def record(self, telling: Telling) -> None:

@@ -97,6 +97,8 @@ def test_run_follows_serves_and_stops(start, settings, tmp_path):
     status, metrics = fetch(address, "/metrics")
     assert status == 200
     assert 'accountd_session_state{account="main",state="LIVE"} 1.0' in metrics
+    assert 'accountd_sweeps_total{account="main",why="seam"}' in metrics
+    assert 'accountd_fills_total{account="main"' in metrics
     code, seconds = daemon.end(signal.SIGTERM)
     assert code == 0
     assert seconds < 5

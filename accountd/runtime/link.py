@@ -19,7 +19,7 @@ from accountd.runtime.watcher import Watcher
 from accountd.settings_model import Account, Settings
 from accountd.venues.base import Decoded, Venue
 
-PROOF_WAIT = 5.0  # seconds for the answer to LIST_SUBSCRIPTIONS
+PROOF_WAIT = 1.5  # seconds for the answer to LIST_SUBSCRIPTIONS; without one the key over REST must do
 BEAT = 20.0  # seconds between pings
 
 

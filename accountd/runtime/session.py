@@ -158,7 +158,7 @@ class AccountRunner:
         log.info("live", account=self.name, session=link.session_id)
 
     async def _sync(self) -> None:
-        """Sweep until it succeeds: a ban or a 5xx over REST is no reason to give up a socket that delivers."""
+        """Sweep until it succeeds: a ban or a 5xx is no reason to give up a socket that delivers."""
         while True:
             try:
                 await self.sweeper.sweep(Priority.SEAM, self.progress)

@@ -11,6 +11,7 @@ import structlog
 
 from accountd.core.beliefs import order_key
 from accountd.core.changes import OrderKey
+from accountd.core.drift import differs
 from accountd.core.ringing import stamp
 from accountd.core.told import (
     ALGO_ORDERS,
@@ -20,7 +21,6 @@ from accountd.core.told import (
     POSITIONS,
     REST,
     TRANSFERS,
-    Balance,
     Order,
     Position,
     Snapshot,
@@ -146,10 +146,10 @@ class Sweeper:
 
         await self.rest.run(self.venue.canary(self.settle), Priority.CANARY, keep)
         told = [one for page in pages for one in page.told]
-        if not await self.recorder.submit(lambda _: self._differs(told)):
+        if not await self.recorder.submit(lambda _: differs(self.ledger.beliefs, told)):
             return False
         await self.rest.clock.clock.sleep(2.0)
-        if not await self.recorder.submit(lambda _: self._differs(told)):
+        if not await self.recorder.submit(lambda _: differs(self.ledger.beliefs, told)):
             return False
         for page in pages:
             await self._record(page)
@@ -243,9 +243,22 @@ class Sweeper:
             flows.insert(0, (ORDERS, self.venue.orders))
         for dataset, flow in flows:
             start = self._start(cursors, dataset, symbol, job.now)
-            swept = await self.rest.run(flow(symbol, start, job.now), job.priority, self._recording(job))
+            try:
+                swept = await self.rest.run(flow(symbol, start, job.now), job.priority, self._recording(job))
+            except BadRequest as error:  # one symbol that the venue does not know must not stop the rest
+                await self._refused(job, dataset, symbol, error)
+                continue
             self._took(job, dataset, swept)
             await self._prove_dataset(job, cursors, dataset, symbol)
+
+    async def _refused(self, job: Round, dataset: str, symbol: str, error: BadRequest) -> None:
+        log.warning("symbol refused", account=self.account, symbol=symbol, dataset=dataset, code=error.code)
+        detail = {"error": str(error), "code": error.code}
+        await self.recorder.submit(
+            lambda tx: tx.open_finding(
+                self.account, "symbol_refused", "warning", f"{dataset}:{symbol}", detail, job.now
+            )
+        )
 
     async def _vanished(self, job: Round) -> None:
         """Ask for each order that is open here and was not shown: it ended while nobody told us."""
@@ -368,23 +381,6 @@ class Sweeper:
             session_id=self.session_id, live_since=self.live_since(), keep=False,
         )  # fmt: skip
         await self.recorder.record(telling)
-
-    def _differs(self, told: Iterable[object]) -> bool:
-        beliefs = self.ledger.beliefs
-        if beliefs is None:
-            return False
-        for one in told:
-            if isinstance(one, Balance):
-                balance = beliefs.balances.get((one.market, one.asset))
-                held, said = (balance.total, balance.as_of) if balance else (0, None)
-                if one.total != held and (said is None or one.as_of > said):
-                    return True
-            elif isinstance(one, Position) and one.quantity is not None:
-                position = beliefs.positions.get((one.market, one.symbol, one.position_side))
-                amount, when = (position.quantity or 0, position.as_of) if position else (0, None)
-                if one.quantity != amount and (when is None or one.as_of > when):
-                    return True
-        return False
 
 
 def _gravest(failed: ExceptionGroup[Exception]) -> Exception:

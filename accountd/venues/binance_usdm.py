@@ -5,6 +5,7 @@ Venue pages: derivatives/usds-margined-futures (general-info, user-data-streams,
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -194,11 +195,18 @@ class BinanceUsdm:
         return any(isinstance(name, str) and (name == key or name.startswith(f"{key}@")) for name in names)
 
     def snapshot(self, lag: timedelta) -> Flow[AccountState]:
-        """Tell balances, positions, leverage and margin types as of ``lag`` ago (20 weight)."""
-        config = _read((yield from reply_to(call_for("account_config"))), _Config, "account_config")
+        """Tell balances, positions, leverage and margin types as of ``lag`` ago (20 weight).
+
+        The two configurations may be refused (some environments lack them): money does not wait for them.
+        """
+        try:
+            config = _read((yield from reply_to(call_for("account_config"))), _Config, "account_config")
+        except BadRequest:
+            config = _Config()
         yield from _page("account.multi_assets" if config.multi_assets_margin else "account", lag)
         yield from _page("positions", lag)
-        yield from _page("symbol_config", lag)  # after positions: it speaks about those held
+        with contextlib.suppress(BadRequest):
+            yield from _page("symbol_config", lag)  # after positions: it speaks about those held
         return AccountState(
             multi_assets=config.multi_assets_margin,
             hedge_mode=config.dual_side_position,

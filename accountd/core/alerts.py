@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import msgspec
 
 from accountd.core.changes import Alert
+from accountd.core.money import money_text
 
 PENDING = "pending"
 DELIVERED = "delivered"
@@ -124,14 +125,6 @@ def time_text(moment: datetime) -> str:
     return moment.isoformat(timespec=digits)[:-6] + "Z"
 
 
-def decimal_text(value: Decimal) -> str:
-    """Write a decimal in plain notation, scale kept, without exponent and without ``-0``."""
-    text = str(value)
-    if "E" in text:
-        text = format(value, "f")
-    return text[1:] if text[0] == "-" and not value else text
-
-
 def body(alert: Alert, venue: str, account: str) -> str:
     """Write the webhook body: compact JSON, money and times as strings.
 
@@ -149,7 +142,7 @@ def body(alert: Alert, venue: str, account: str) -> str:
 def _plain(value: Any) -> Any:
     kind = type(value)
     if kind is Decimal:
-        return decimal_text(value)
+        return money_text(value)
     if kind is datetime:
         return time_text(value)
     if kind is float:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from accountd.core.lifecycle import supersedes
-from accountd.core.told import Balance, Fill, Order, Position
+from accountd.core.told import STREAM, Balance, Fill, Order, Position
 
 T = TypeVar("T", bound=msgspec.Struct)
 _ZERO = Decimal(0)
@@ -84,12 +84,18 @@ def conflict(held: Fill, told: Fill) -> dict[str, object]:
 
 
 def newer(told: Balance | Position, held: Balance | Position) -> bool:
-    """Say whether a telling of a balance or position is later than what is held, by venue time."""
+    """Say whether a telling of a balance or position is later than what is held, by venue time.
+
+    Two stream events may share every millisecond that they carry; a connection delivers them in order,
+    so the one that comes second is the later one. A sweep corrects what was reordered on its way.
+    """
     if told.as_of != held.as_of:
         return told.as_of > held.as_of
     if told.seen_at is None:
         return False
-    return held.seen_at is None or told.seen_at > held.seen_at
+    if held.seen_at is None or told.seen_at != held.seen_at:
+        return held.seen_at is None or told.seen_at > held.seen_at
+    return told.source == STREAM and held.source == STREAM
 
 
 def same_balance(held: Balance, told: Balance) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from accountd.core.beliefs import Beliefs
 from accountd.core.changes import Alert, Changes, Finding
+from accountd.core.money import money_text
 from accountd.core.told import REST, Balance, Fill, Notice, Order, Position, Telling, Transfer
 
 # A REST page may be quicker than the stream by this much without the stream having missed anything.
@@ -42,7 +43,7 @@ def stream_should_have_told(telling: Telling, at: datetime) -> bool:
 
 def text(value: Decimal | None) -> str | None:
     """Write a decimal for a body: plain notation, scale kept."""
-    return None if value is None else format(value, "f")
+    return None if value is None else money_text(value)
 
 
 def stamp(moment: datetime | None) -> str | None:

@@ -12,8 +12,9 @@ import msgspec
 
 from accountd.core.alerts import OutboxRow
 from accountd.core.changes import Changes, FillKey, OrderEvent
+from accountd.core.money import money_text
 from accountd.core.told import Balance, Fill, Order, Position, Transfer
-from accountd.store.types import money_text, time_text
+from accountd.store.types import time_text
 
 Row = tuple[Any, ...]
 _DIGITS = frozenset("0123456789")

@@ -11,21 +11,9 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from accountd.core.money import money_text
+
 _DIGITS = frozenset("0123456789")
-
-
-def money_text(value: Decimal) -> str:
-    """Write a decimal in plain positional notation, scale kept, never ``-0`` and never an exponent.
-
-    Raises:
-        ValueError: the value is infinite or not a number.
-    """
-    text = str(value)
-    if text[0] in _DIGITS and "E" not in text:
-        return text
-    if not value.is_finite():
-        raise ValueError(f"not a finite decimal: {text}")
-    return format(value if value else abs(value), "f")
 
 
 def time_text(value: datetime) -> str:

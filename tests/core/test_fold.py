@@ -207,6 +207,16 @@ def test_absent_position_is_flat():
     assert beliefs.positions[("usdm", "BTCUSDT", "BOTH")].quantity == 0
 
 
+def test_same_millisecond_keeps_the_order_of_the_stream():
+    """Of two stream events that share every timestamp, the second is the later one; REST is no tie-break."""
+    beliefs = run([*lifecycle([1], "FILLED"), balance(100, 5), balance(100, 7)])[2]
+    assert beliefs.balances[("usdm", "USDT")].total == 7
+    rest = balance(100, 6, REST)
+    rest.told[0].source = REST
+    Fold(beliefs, BORN).run([rest])
+    assert beliefs.balances[("usdm", "USDT")].total == 7
+
+
 def test_history_does_not_ring_as_new():
     """What happened before the account's first start is marked as backfill."""
     beliefs = Beliefs("main", 0, journal.GENESIS)

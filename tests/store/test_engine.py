@@ -10,12 +10,13 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
+from accountd.core.money import money_text
 from accountd.errors import DatabaseFailed, DatabaseFull, DatabaseGone, RecordRefused, SettingsError
 from accountd.store.engine import reader_engine, reading, writer_engine
 from accountd.store.exact import ExactSum
 from accountd.store.faults import classify
 from accountd.store.migrate import upgrade
-from accountd.store.types import money_text, time_text
+from accountd.store.types import time_text
 from accountd.store.writer import Writer
 from tests.store.conftest import NOW
 from tests.store.samples import changes, fill, order

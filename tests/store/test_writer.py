@@ -9,9 +9,9 @@ from sqlalchemy import text
 
 from accountd.core.alerts import OutboxRow
 from accountd.core.changes import Wanted
+from accountd.core.money import money_text
 from accountd.errors import Fenced, RecordRefused, SettingsError
 from accountd.store.engine import reading, writer_engine
-from accountd.store.types import money_text
 from accountd.store.writer import Writer
 from tests.store.conftest import NOW
 from tests.store.samples import (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+_DIGITS = frozenset("0123456789")
+
 
 def money_text(value: Decimal) -> str:
     """Write a decimal in plain positional notation, scale kept, never ``-0`` and never an exponent.

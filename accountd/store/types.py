@@ -13,8 +13,6 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from accountd.core.money import money_text
 
-_DIGITS = frozenset("0123456789")
-
 
 def time_text(value: datetime) -> str:
     """Write an aware datetime as fixed-width UTC text that sorts and that SQLite's date functions read."""

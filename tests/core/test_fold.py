@@ -163,7 +163,7 @@ lives = st.tuples(
 @settings(max_examples=300, deadline=None)
 @given(lives, st.randoms(use_true_random=False), st.integers(0, 6))
 def test_confluence(life, rng, copies):
-    """Any permutation and duplication of REST and stream tellings gives one state and rings each fill once."""
+    """Any permutation and duplication of REST and stream tellings gives one state; each fill rings once."""
     tellings = lifecycle(*life)
     expected, _, _ = run(tellings)
     mixed = tellings + [rng.choice(tellings) for _ in range(copies)]

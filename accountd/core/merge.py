@@ -51,7 +51,7 @@ def order(held: Order, told: Order) -> Order | None:
 def _join(merged: Order, held: Order, told: Order) -> bool:
     """Set what only grows (filled amounts, times) to the furthest told; say whether held moved."""
     merged.filled_quantity = _most(held.filled_quantity, told.filled_quantity)
-    merged.filled_quote = _most(held.filled_quote, told.filled_quote)
+    merged.filled_quote = _quote(held, told)
     merged.updated_at = max(held.updated_at, told.updated_at)
     if held.created_at is None or told.created_at is None:
         merged.created_at = held.created_at or told.created_at
@@ -62,6 +62,14 @@ def _join(merged: Order, held: Order, told: Order) -> bool:
         held.filled_quote,
         held.created_at,
     )
+
+
+def _quote(held: Order, told: Order) -> Decimal | None:
+    """Return the quote amount that goes with the furthest filled quantity; the stream does not tell it."""
+    mine, theirs = held.filled_quantity or _ZERO, told.filled_quantity or _ZERO
+    if mine == theirs:
+        return _most(held.filled_quote, told.filled_quote)
+    return held.filled_quote if mine > theirs else told.filled_quote
 
 
 def _most(a: Decimal | None, b: Decimal | None) -> Decimal | None:

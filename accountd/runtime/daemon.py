@@ -22,7 +22,7 @@ from accountd.runtime.clock import Clock, SystemClock
 from accountd.runtime.dispatcher import Database, Dispatcher
 from accountd.runtime.keepalive import KeepAlive
 from accountd.runtime.metrics import Metrics
-from accountd.runtime.observers import Deliveries, Listener, count
+from accountd.runtime.observers import Deliveries, Listener
 from accountd.runtime.recorder import Recorder
 from accountd.runtime.rest import RestClient
 from accountd.runtime.session import AccountRunner
@@ -147,7 +147,6 @@ class Daemon:
             asyncio.create_task(dispatcher.run(), name="accountd-dispatcher"),
             asyncio.create_task(self.keepalive.run(), name="accountd-keepalive"),
             asyncio.create_task(self._watch(works, on_ready), name="accountd-health"),
-            asyncio.create_task(count(read, self.health, self.clock), name="accountd-count"),
         ]
         accounts = [asyncio.create_task(one.run(), name=f"accountd-{one.name}") for one in self.runners]
         try:

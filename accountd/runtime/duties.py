@@ -20,7 +20,7 @@ from accountd.settings_model import Settings
 log = structlog.get_logger("accountd.duties")
 
 LOOK = 1.0  # seconds between looks at a link
-SAVE = 5.0  # seconds between writes of the last proof of life
+SAVE = 15.0  # seconds between writes of the last proof of life
 INCOME_EVERY = 5.0  # seconds at least between two reads of the income: one costs 30 of weight
 INCOME_SHARE = 10  # income is read this many times in a sweep interval while there is trading
 HINT_WAIT = 1.0  # seconds in which hints gather

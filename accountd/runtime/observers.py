@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TypeVar
 
 import structlog
 
 from accountd.core.alerts import OutboxRow
 from accountd.core.health import Health
-from accountd.errors import DatabaseError
-from accountd.runtime.clock import Clock
-from accountd.runtime.dispatcher import Database, DeliveryObserver, Dispatcher
+from accountd.runtime.dispatcher import DeliveryObserver, Dispatcher
 from accountd.runtime.metrics import Metrics
 from accountd.runtime.recorder import Outcome
-from accountd.store import queries
 
-T = TypeVar("T")
 log = structlog.get_logger("accountd.daemon")
-
-LOOK_EVERY = 5.0  # seconds between counts of what is open
 
 
 class Listener:
@@ -86,16 +79,3 @@ class Deliveries(DeliveryObserver):
     def disabled(self, hook: str, reason: str) -> None:
         """Say that a hook is not used any more."""
         log.error("hook disabled", hook=hook, reason=reason)
-
-
-async def count(read: Database, health: Health, clock: Clock) -> None:
-    """Keep the numbers of what is open and waiting up to date, for ever."""
-    while True:
-        try:
-            found = await read(queries.concerns)
-        except DatabaseError as error:
-            log.warning("what is open cannot be counted", error=str(error))
-        else:
-            health.outbox_pending, health.outbox_dead = found["pending"], found["dead"]
-            health.gaps_open, health.findings_open = found["gaps"], found["findings"]
-        await clock.sleep(LOOK_EVERY)

@@ -1,7 +1,5 @@
 """Counts what the record holds that somebody should look at: open gaps, open findings, waiting alerts."""
 
-from collections import Counter
-
 from accountd.core.health import Health
 from accountd.store import engine, queries
 
@@ -15,12 +13,8 @@ def take(database_url: str, health: Health) -> None:
     reader = engine.reader_engine(database_url)
     try:
         with engine.reading(reader) as connection:
-            alerts: Counter[str] = Counter()
-            for row in queries.deliveries(connection):
-                alerts[row["status"]] += row["count"]
-            gaps = sum(1 for _ in queries.gaps(connection, open_only=True))
-            findings = sum(1 for _ in queries.findings(connection, open_only=True))
+            found = queries.concerns(connection)
     finally:
         reader.dispose()
-    health.outbox_pending, health.outbox_dead = alerts["pending"], alerts["dead"]
-    health.gaps_open, health.findings_open = gaps, findings
+    health.outbox_pending, health.outbox_dead = found["pending"], found["dead"]
+    health.gaps_open, health.findings_open = found["gaps"], found["findings"]

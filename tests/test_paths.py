@@ -39,7 +39,8 @@ def test_wheel_carries_the_migrations_where_they_are_looked_for(tmp_path):
 def test_incomplete_installation_says_so(tmp_path):
     """Without its scripts accountd names what is missing."""
     (tmp_path / "accountd").mkdir()
-    (tmp_path / "accountd" / "paths.py").write_bytes((PACKAGE / "paths.py").read_bytes())
+    for name in ("__init__.py", "paths.py"):
+        (tmp_path / "accountd" / name).write_bytes((PACKAGE / name).read_bytes())
     question = "from accountd.paths import migrations_dir; migrations_dir()"
     told = ask(tmp_path, question)
     assert "accountd is not installed completely" in told.stderr

@@ -67,7 +67,7 @@ def waits(dbs: Databases, kind: str, rate: int, seconds: float) -> dict[str, flo
         dbs.verify(url, count)
     due, told = [], 0
     for committed, at in run.arrivals:
-        due += [at - run.begin - number / rate for number in range(told, committed)]
+        due += [at - run.begin - (number + 1) / rate for number in range(told, committed)]
         told = committed
     return {
         f"{name}_p{share * 100:.0f}": 1000 * report.quantile(values, share)

@@ -31,7 +31,7 @@ REACH = {
     Priority.KEEPALIVE: 1.0,
     Priority.SEAM: 0.98,
     Priority.CANARY: 0.9,
-    Priority.SWEEP: 0.5,
+    Priority.SWEEP: 0.6,
     Priority.BACKFILL: 0.35,
 }
 

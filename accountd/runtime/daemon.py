@@ -25,8 +25,8 @@ from accountd.runtime.metrics import Metrics
 from accountd.runtime.observers import Deliveries, Listener
 from accountd.runtime.recorder import Recorder
 from accountd.runtime.rest import RestClient
+from accountd.runtime.rounds import Step
 from accountd.runtime.session import AccountRunner
-from accountd.runtime.sweeper import Step
 from accountd.settings_model import Settings
 from accountd.sinks import make
 from accountd.store import migrate

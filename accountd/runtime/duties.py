@@ -48,7 +48,8 @@ class Duties:
     def all(self, link: Link) -> list[Coroutine[Any, Any, None]]:
         """Return every duty, to be run side by side until the link ends."""
         return [
-            self.seam(link), self.slow(), self.follow_hints(), self.income(), self.look(link), self.age(link),
+            self.seam(link), self.slow(), self.deepen(), self.follow_hints(), self.income(),
+            self.look(link), self.age(link),
         ]  # fmt: skip
 
     async def seam(self, link: Link) -> None:
@@ -58,7 +59,7 @@ class Duties:
         while True:
             await self.clock.sleep(self.settings.settle_after.total_seconds())
             try:
-                done = await self.sweeper.sweep(Priority.SEAM)
+                done = await self.sweeper.sweep(Priority.SEAM, seam=True)
                 await self.books.bridged(until, done.proven, done.now)
             except VenueError as error:
                 self._tolerate("seam sweep failed", error)
@@ -76,6 +77,16 @@ class Duties:
             except VenueError as error:
                 self._tolerate("sweep failed", error)
 
+    async def deepen(self) -> None:
+        """Read the history from before the first look; asks nothing once it is all there."""
+        while True:
+            await self.clock.sleep(2 * self.settings.settle_after.total_seconds())
+            try:
+                await self.sweeper.deepen()
+            except VenueError as error:
+                self._tolerate("backfill interrupted", error)
+            await self.clock.sleep(self.settings.sweep_interval.total_seconds())
+
     async def follow_hints(self) -> None:
         """Sweep at once where the stream said that there is more to know."""
         hints = self.intake.hints
@@ -85,8 +96,6 @@ class Duties:
             while not hints.empty():
                 notices.append(hints.get_nowait())
             try:
-                if any(one.kind == "transfer.hint" for one in notices):
-                    await self.sweeper.transfers(Priority.CANARY)
                 for symbol in sorted({one.symbol for one in notices if one.kind == "hint" and one.symbol}):
                     await self.sweeper.symbol(symbol)
             except VenueError as error:
@@ -94,16 +103,16 @@ class Duties:
 
     async def income(self) -> None:
         """Read the income that executions leave: no stream tells it, and the slow sweep is far."""
-        share = (self.settings.sweep_interval / INCOME_SHARE).total_seconds()
+        pause = max(INCOME_EVERY, (self.settings.sweep_interval / INCOME_SHARE).total_seconds())
         while True:
-            await self.clock.sleep(max(INCOME_EVERY, share))
-            if not self.intake.traded:
-                continue
-            self.intake.traded = False
+            await self.intake.income_due.wait()
+            await self.clock.sleep(HINT_WAIT)
+            self.intake.income_due.clear()
             try:
-                await self.sweeper.transfers(Priority.CANARY)
+                await self.sweeper.transfers()
             except VenueError as error:
                 self._tolerate("income sweep failed", error)
+            await self.clock.sleep(pause)
 
     async def look(self, link: Link) -> None:
         """Watch for overflow, for executions that were only hinted at, and for silence."""

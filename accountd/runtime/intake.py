@@ -39,7 +39,7 @@ class Intake:
         self.on_expired = on_expired
         self.hints: asyncio.Queue[Notice] = asyncio.Queue(MOST_HINTS)
         self.overflowed: datetime | None = None
-        self.traded = False  # something was executed: its commission and profit are income rows by now
+        self.income_due = asyncio.Event()  # money moved: commission, profit, funding or a transfer
         self._lite: dict[tuple[str, str], float] = {}
 
     def take(self, link: Link, frame: bytes, at: datetime) -> None:
@@ -63,7 +63,7 @@ class Intake:
             if isinstance(told, Notice):
                 self._note(told)
             elif isinstance(told, Fill):
-                self.traded = True
+                self.income_due.set()
                 self._lite.pop((told.symbol, told.trade_id), None)
 
     def late_lite(self) -> None:
@@ -90,7 +90,7 @@ class Intake:
         if notice.kind == "unknown":
             self.metrics.unknown_events.labels(self.account).inc()
         elif notice.kind == "transfer.hint":
-            self.hint(notice)
+            self.income_due.set()
         elif notice.kind == "hint" and notice.symbol and len(self._lite) < MOST_LITE:
             trade = str((notice.detail or {}).get("trade_id", ""))
             self._lite[(notice.symbol, trade)] = self.clock.monotonic()

@@ -31,7 +31,8 @@ from accountd.runtime.link import Connector, Link
 from accountd.runtime.metrics import Metrics
 from accountd.runtime.recorder import Ledger, Recorder
 from accountd.runtime.rest import RestClient
-from accountd.runtime.sweeper import Step, Sweeper
+from accountd.runtime.rounds import Step
+from accountd.runtime.sweeper import Sweeper
 from accountd.settings_model import Account, Settings
 from accountd.venues.base import Venue
 

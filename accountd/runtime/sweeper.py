@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import structlog
@@ -28,9 +27,11 @@ from accountd.core.told import (
 )
 from accountd.core.told import Transfer as TransferTold
 from accountd.errors import BadRequest, VenueError
+from accountd.runtime import history
 from accountd.runtime.budget import Priority
 from accountd.runtime.recorder import Ledger, Recorder
 from accountd.runtime.rest import RestClient
+from accountd.runtime.rounds import Cursors, Round, Step
 from accountd.store.writer import Transaction
 from accountd.venues.base import Page, Swept, Venue, Window
 
@@ -38,27 +39,12 @@ log = structlog.get_logger("accountd.sweeper")
 
 OVERLAP = timedelta(seconds=60)
 RETENTION = "older than the venue keeps"
+FIRST_LOOK = timedelta(days=1)
 NO_LIMIT = timedelta(days=3650)
 AT_ONCE = 4  # symbols swept side by side
 FEW = 24  # a venue with no more symbols than this is swept whole, every time
 RECENT = timedelta(days=8)
 EXPLORE = 6  # symbols of the wide background sweep in one slow round
-Cursors = dict[tuple[str, str, str], tuple[datetime, datetime]]
-Step = Callable[[str, int, int], None]
-
-
-@dataclass(slots=True)
-class Round:
-    """One sweep: what it saw, what it could not prove, how much was new."""
-
-    now: datetime  # venue time at its start
-    proven: datetime  # what it proves up to: replicas may lag by the settle time
-    priority: Priority
-    symbols: set[str] = field(default_factory=set)
-    shown: set[OrderKey] = field(default_factory=set)  # open orders that the venue showed
-    unproven: list[Window] = field(default_factory=list)
-    orders_whole: bool = False
-    recovered: dict[str, int] = field(default_factory=dict)
 
 
 class Sweeper:
@@ -87,27 +73,36 @@ class Sweeper:
 
     # -- what others call
 
-    async def sweep(self, priority: Priority, step: Step | None = None) -> Round:
-        """Read everything from each cursor, less an overlap, to the venue's now; then move the cursors."""
+    async def sweep(self, priority: Priority, step: Step | None = None, *, seam: bool = False) -> Round:
+        """Read everything from each cursor, less an overlap, to the venue's now; then move the cursors.
+
+        ``seam``: the second look after a (re)connect, cheap because the first was moments ago.
+        """
         async with self._lock:
-            now = self.rest.clock.now()
-            job = Round(now=now, proven=now - self.settle, priority=priority)
+            job = self._round(priority)
             cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
             await self._admit(job, cursors)
-            await self._state(job)
+            if seam:
+                await self.rest.run(self.venue.canary(self.settle), priority, self.recording(job))
+            else:
+                await self._state(job)
             await self._transfers(job, cursors)
             await self._whole_orders(job, cursors)
             await self._each_symbol(job, await self._likely(job), cursors, step)
-            await self._vanished(job)
+            if not seam:
+                await self._vanished(job)
             await self._prove(job, cursors)
             self.swept(priority)
             return job
 
-    async def transfers(self, priority: Priority) -> None:
-        """Read the income history at once: the stream hinted at a movement of money."""
+    async def transfers(self) -> None:
+        """Read the income history at once: the stream hinted at a movement of money.
+
+        It counts as a slow sweep, which leaves weight for a reconnect, but reads no further back.
+        """
         async with self._income:
-            now = self.rest.clock.now()
-            job = Round(now=now, proven=now - self.settle, priority=priority)
+            job = self._round(Priority.SWEEP)
+            job.margin = 2 * self.settle
             cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
             await self._transfers(job, cursors)
             await self._prove_dataset(job, cursors, TRANSFERS, "")
@@ -115,8 +110,7 @@ class Sweeper:
     async def symbol(self, symbol: str) -> None:
         """Read one symbol's orders and fills at once: the stream left something out."""
         async with self._lock:
-            now = self.rest.clock.now()
-            job = Round(now=now, proven=now - self.settle, priority=Priority.SEAM)
+            job = self._round(Priority.CANARY)
             cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
             await self._one_symbol(job, symbol, cursors)
 
@@ -126,13 +120,17 @@ class Sweeper:
         if len(names) <= FEW:
             return
         async with self._lock:
-            now = self.rest.clock.now()
-            job = Round(now=now, proven=now - self.settle, priority=Priority.BACKFILL)
+            job = self._round(Priority.BACKFILL)
             job.orders_whole = bool(self.orders_whole)
             cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
             for _ in range(min(EXPLORE, len(names))):
                 self._explored = (self._explored + 1) % len(names)
                 await self._one_symbol(job, names[self._explored], cursors)
+
+    async def deepen(self) -> None:
+        """Read what is wanted from before the first look, taking turns with the slow sweeps."""
+        job = self._round(Priority.SWEEP)
+        await history.deepen(self, job)
 
     async def drift(self) -> bool:
         """Compare a cheap snapshot with what is believed; True when the stream kept something back.
@@ -177,22 +175,22 @@ class Sweeper:
         await self.recorder.submit(write)
 
     async def _state(self, job: Round) -> None:
-        await self.rest.run(self.venue.snapshot(self.settle), job.priority, self._recording(job))
-        await self.rest.run(self.venue.open_orders(self.settle), job.priority, self._recording(job))
+        await self.rest.run(self.venue.snapshot(self.settle), job.priority, self.recording(job))
+        await self.rest.run(self.venue.open_orders(self.settle), job.priority, self.recording(job))
 
     async def _transfers(self, job: Round, cursors: Cursors) -> None:
-        start = self._start(cursors, TRANSFERS, "", job.now)
+        start = self._start(cursors, TRANSFERS, "", job.now, job.margin)
         flow = self.venue.transfers(start, job.now, sorted(self.pinned))
-        swept = await self.rest.run(flow, job.priority, self._recording(job))
-        self._took(job, TRANSFERS, swept)
+        swept = await self.rest.run(flow, job.priority, self.recording(job))
+        self.took(job, TRANSFERS, swept)
 
     async def _whole_orders(self, job: Round, cursors: Cursors) -> None:
         if self.orders_whole is False:
             return
-        start = self._start(cursors, ORDERS, "", job.now)
+        start = self._start(cursors, ORDERS, "", job.now, job.margin)
         try:
             swept = await self.rest.run(
-                self.venue.orders(None, start, job.now), job.priority, self._recording(job)
+                self.venue.orders(None, start, job.now), job.priority, self.recording(job)
             )
         except BadRequest as error:
             log.info("all orders need a symbol here", account=self.account, code=error.code)
@@ -200,7 +198,7 @@ class Sweeper:
             return
         self.orders_whole = job.orders_whole = swept.supported
         if swept.supported:
-            self._took(job, ORDERS, swept)
+            self.took(job, ORDERS, swept)
 
     async def _likely(self, job: Round) -> list[str]:
         """List the symbols to sweep, the liveliest first.
@@ -242,13 +240,13 @@ class Sweeper:
         if not job.orders_whole:
             flows.insert(0, (ORDERS, self.venue.orders))
         for dataset, flow in flows:
-            start = self._start(cursors, dataset, symbol, job.now)
+            start = self._start(cursors, dataset, symbol, job.now, job.margin)
             try:
-                swept = await self.rest.run(flow(symbol, start, job.now), job.priority, self._recording(job))
+                swept = await self.rest.run(flow(symbol, start, job.now), job.priority, self.recording(job))
             except BadRequest as error:  # one symbol that the venue does not know must not stop the rest
                 await self._refused(job, dataset, symbol, error)
                 continue
-            self._took(job, dataset, swept)
+            self.took(job, dataset, swept)
             await self._prove_dataset(job, cursors, dataset, symbol)
 
     async def _refused(self, job: Round, dataset: str, symbol: str, error: BadRequest) -> None:
@@ -273,7 +271,7 @@ class Sweeper:
         for key in await self.recorder.submit(held):
             _, symbol, kind, order_id = key
             flow = self.venue.order(symbol, order_id) if kind == "order" else self.venue.algo_order(order_id)
-            if not await self.rest.run(flow, job.priority, self._recording(job)):
+            if not await self.rest.run(flow, job.priority, self.recording(job)):
                 missing.append(key)
         if missing:
             log.warning("orders the venue no longer shows", account=self.account, orders=len(missing))
@@ -325,17 +323,25 @@ class Sweeper:
 
     # -- helpers of the steps
 
+    def _round(self, priority: Priority) -> Round:
+        now = self.rest.clock.now()
+        margin = max(OVERLAP, 3 * self.settle) if priority > Priority.CANARY else 2 * self.settle
+        return Round(now=now, proven=now - self.settle, priority=priority, margin=margin)
+
     def _start(self, cursors: Cursors, dataset: str, symbol: str, now: datetime,
-               overlap: timedelta | None = None) -> datetime:  # fmt: skip
+               overlap: timedelta) -> datetime:  # fmt: skip
         """Return from when on to read: the cursor less an overlap, but not before what the venue keeps."""
         oldest = self._oldest(dataset, now)
         cursor = cursors.get((dataset, self.venue.market, symbol))
-        if cursor is None:
-            first = oldest if self.backfill is None else self.ledger.born - self.backfill
-            return max(first, oldest)
-        margin = max(OVERLAP, 3 * self.settle) if overlap is None else overlap
-        start = cursor[1] - margin
+        if cursor is None:  # the last day at once; what is before it comes at leisure (`history`)
+            return max(self.first(dataset, now), now - FIRST_LOOK)
+        start = cursor[1] - overlap
         return max(start if self.since is None else min(start, self.since), oldest)
+
+    def first(self, dataset: str, now: datetime) -> datetime:
+        """Return from when on a dataset is wanted: as settings say, and as the venue keeps it."""
+        oldest = self._oldest(dataset, now)
+        return oldest if self.backfill is None else max(self.ledger.born - self.backfill, oldest)
 
     def _oldest(self, dataset: str, now: datetime) -> datetime:
         """Return the first moment that the venue still tells of; snapshots have no history to end."""
@@ -344,14 +350,14 @@ class Sweeper:
             return now - NO_LIMIT
         return now - kept.keeps + timedelta(minutes=1)
 
-    def _took(self, job: Round, dataset: str, swept: Swept) -> None:
+    def took(self, job: Round, dataset: str, swept: Swept) -> None:
         job.symbols |= swept.symbols
         for hole in swept.unproven:
             job.unproven.append(
                 Window(start=hole.start, end=hole.end, symbol=hole.symbol, reason=f"{dataset}: {hole.reason}")
             )
 
-    def _recording(self, job: Round) -> Callable[[Page], Awaitable[None]]:
+    def recording(self, job: Round) -> Callable[[Page], Awaitable[None]]:
         async def record(page: Page) -> None:
             for told in page.told:
                 self._notes(job, told)

@@ -12,7 +12,7 @@ async def test_first_sync_and_stream_are_exact(database_url):
     """History, then live trading: everything equals the truth, and only what is new rings."""
     async with World(database_url, history=2.0) as world:
         await world.trade(150)
-        await world.agreed()
+        await world.agreed(75)  # the deep history waits for weight
         await world.rang()
         assert not world.server.counters()["forbidden"]
         assert await world.stop() == 0

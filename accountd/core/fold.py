@@ -185,6 +185,7 @@ class Fold:
                 self.changes.balances[key] = held
                 self.changed = True
             return
+        merge.succeed(told, held)
         told.n = 1 if held is None else held.n + 1
         told.updated_at, told.source, told.journal_seq = told.as_of, self.telling.source, self.seq
         self.beliefs.balances[key] = told
@@ -216,6 +217,7 @@ class Fold:
         leverage, margin = self.beliefs.configs.get(key[:2], (None, None))
         position.leverage = leverage if position.leverage is None else position.leverage
         position.margin_type = margin if position.margin_type is None else position.margin_type
+        merge.succeed(position, held)
         position.n = 1 if held is None else held.n + 1
         position.updated_at, position.source = position.as_of, self.telling.source
         position.journal_seq = self.seq

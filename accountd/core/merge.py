@@ -95,7 +95,8 @@ def newer(told: Balance | Position, held: Balance | Position) -> bool:
     """Say whether a telling of a balance or position is later than what is held, by venue time.
 
     Two stream events may share every millisecond that they carry; a connection delivers them in order,
-    so the one that comes second is the later one. A sweep corrects what was reordered on its way.
+    so the one that comes second is the later one, unless it was told before (two sockets overlap while
+    one takes over from the other). A sweep corrects what was reordered on its way.
     """
     if told.as_of != held.as_of:
         return told.as_of > held.as_of
@@ -103,7 +104,18 @@ def newer(told: Balance | Position, held: Balance | Position) -> bool:
         return False
     if held.seen_at is None or told.seen_at != held.seen_at:
         return held.seen_at is None or told.seen_at > held.seen_at
-    return told.source == STREAM and held.source == STREAM
+    return told.source == STREAM and held.source == STREAM and _amount(told) not in held.past
+
+
+def succeed(told: Balance | Position, held: Balance | Position | None) -> None:
+    """Let a telling remember what else was told of its own instant."""
+    same = held is not None and (held.as_of, held.seen_at) == (told.as_of, told.seen_at)
+    told.past = (*held.past, _amount(held)) if held is not None and same else ()
+
+
+def _amount(thing: Balance | Position) -> Decimal:
+    amount = thing.total if isinstance(thing, Balance) else thing.quantity
+    return _ZERO if amount is None else amount
 
 
 def same_balance(held: Balance, told: Balance) -> bool:

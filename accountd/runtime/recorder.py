@@ -15,7 +15,7 @@ import structlog
 
 from accountd.core import alerts
 from accountd.core.alerts import HookWish, OutboxRow
-from accountd.core.beliefs import Beliefs
+from accountd.core.beliefs import Beliefs, Recent
 from accountd.core.changes import Alert, Changes
 from accountd.core.fold import Fold
 from accountd.core.told import Notice, Telling, Told
@@ -30,6 +30,7 @@ T = TypeVar("T")
 log = structlog.get_logger("accountd.recorder")
 
 BATCH = 1_000  # tellings in one transaction at most
+OFFERED = 50_000  # message ids remembered, so that no message goes on twice with two bodies
 RETRY_FIRST, RETRY_MOST = 0.1, 5.0
 
 
@@ -83,6 +84,7 @@ class Recorder:
         self._loop = asyncio.get_running_loop()
         self._done = asyncio.Event()
         self._rung: list[OutboxRow] = []
+        self._offered: Recent[str, None] = Recent(OFFERED)
         self._doubt: Doubt | None = None
         self._thread = threading.Thread(target=self._run, name="accountd-writer", daemon=True)
         self._thread.start()
@@ -357,7 +359,16 @@ class Recorder:
         for job in jobs:
             if not job.future.done():
                 job.future.set_result(job.result)
+        outcome.outbox = [row for row in outcome.outbox if self._is_new(row.message_id)]
         self.observer.committed(outcome)
+
+    def _is_new(self, message_id: str) -> bool:
+        """Say whether a message was not handed on before: the body that was written first is the body."""
+        if message_id in self._offered:
+            return False
+        self._offered[message_id] = None
+        self._offered.trim()
+        return True
 
     def _end(self, batch: Batch | None) -> None:
         """Nothing is written any more: say so to whoever waits, and to whoever comes."""

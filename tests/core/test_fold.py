@@ -211,6 +211,9 @@ def test_same_millisecond_keeps_the_order_of_the_stream():
     """Of two stream events that share every timestamp, the second is the later one; REST is no tie-break."""
     beliefs = run([*lifecycle([1], "FILLED"), balance(100, 5), balance(100, 7)])[2]
     assert beliefs.balances[("usdm", "USDT")].total == 7
+    again = Fold(beliefs, BORN).run([balance(100, 5), balance(100, 7)])  # a second socket tells both again
+    assert beliefs.balances[("usdm", "USDT")].total == 7
+    assert not again.alerts
     rest = balance(100, 6, REST)
     rest.told[0].source = REST
     Fold(beliefs, BORN).run([rest])

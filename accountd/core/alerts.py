@@ -18,7 +18,6 @@ PENDING = "pending"
 DELIVERED = "delivered"
 SUPPRESSED = "suppressed"
 DEAD = "dead"
-STATUSES = (PENDING, DELIVERED, SUPPRESSED, DEAD)
 
 EVERY = "*"
 _ID_BYTES = 20  # 32 characters of base32

@@ -40,7 +40,8 @@ T = TypeVar("T")
 log = structlog.get_logger("accountd.daemon")
 
 STOP_WITHIN = 4.0  # seconds for everything to be written and sent after a stop
-DEAF_AFTER = 1.0  # seconds between looks at what is open
+LOOK_EVERY = 1.0  # seconds between looks at how the accounts stand
+LOOK_AT_START = 0.05  # ... while somebody waits to hear that all are ready
 
 
 class Progress(Protocol):
@@ -204,7 +205,7 @@ class Daemon:
             if on_ready is not None and self.health.ready:
                 on_ready()
                 on_ready = None
-            await self.clock.sleep(min(DEAF_AFTER, 0.05 if on_ready is not None else DEAF_AFTER))
+            await self.clock.sleep(LOOK_EVERY if on_ready is None else LOOK_AT_START)
 
 
 def _reading(url: str) -> Database:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from accountd.sim import refusals
 from accountd.sim.connection import Connection, Reply
-from accountd.sim.events import listen_key_expired
+from accountd.sim.keys import ListenKeys
+from accountd.sim.limits import WeightLimit
 from accountd.sim.model import Account
+from accountd.sim.product import Product
 
 if TYPE_CHECKING:
     from accountd.sim.server import SimServer
@@ -38,27 +40,26 @@ class Breakage:
         faults.on("ban", self.ban)
         faults.on("clear", self.clear)
 
-    def instead_of(self, subject: str) -> Reply | None:
+    def instead_of(self, product: Product, subject: str) -> Reply | None:
         """Return the reply that a fault puts in place of the true one."""
         faults = self.server.faults
         fault = faults.take("rate_limit", subject)
         if fault:
             retry = fault.options.get("retry_after", 1)
-            return self._count(subject, refusal(refusals.too_many(self.server.limit.limit, retry)))
+            product.requests[subject] += 1
+            return refusal(refusals.too_many(product.limit.limit, retry))
         fault = faults.take("http_5xx", subject)
         if fault:
             status = int(fault.options.get("status", 503))
             body = {"code": -1000, "msg": "Unknown error, please check your request or try again later."}
-            return self._count(subject, Reply(status, json.dumps(body).encode()))
+            product.requests[subject] += 1
+            return Reply(status, json.dumps(body).encode())
         fault = faults.take("html", subject)
         if fault:
             headers = {"Content-Type": "text/html"}
-            return self._count(subject, Reply(int(fault.options.get("status", 502)), HTML, headers))
+            product.requests[subject] += 1
+            return Reply(int(fault.options.get("status", 502)), HTML, headers)
         return None
-
-    def _count(self, subject: str, reply: Reply) -> Reply:
-        self.server.api.requests[subject] += 1
-        return reply
 
     def _streams(self) -> list[Connection]:
         return [session.connection for session in list(self.server.sessions)]
@@ -107,20 +108,22 @@ class Breakage:
         await asyncio.sleep(seconds)
         await self.server.open_listener()
 
-    def _accounts(self, account: str | None) -> list[Account]:
+    def _keys(self, account: str | None) -> list[tuple[Product, ListenKeys, Account]]:
         accounts = self.server.exchange.accounts
-        return [accounts[account]] if account else list(accounts.values())
+        owners = [accounts[account]] if account else list(accounts.values())
+        held = [(product, product.keys) for product in self.server.products]
+        return [(product, keys, owner) for product, keys in held if keys for owner in owners]
 
     def expire_key(self, account: str | None = None, told: bool | str = True) -> int:
         """Expire listen keys: `told` True once, "twice" twice, False in silence."""
         count = 0
-        for owner in self._accounts(account):
-            key = self.server.keys.remove(owner)
+        for product, keys, owner in self._keys(account):
+            key = keys.remove(owner)
             if key is None:
                 continue
             count += 1
             for _ in range({"twice": 2, True: 1}.get(told, 0)):
-                self.server.push(key, listen_key_expired(key, self.server.exchange.clock.now()))
+                product.push(key, product.key_expired(owner, key))
         return count
 
     def invalidate_key(self, account: str | None = None) -> int:
@@ -130,9 +133,9 @@ class Breakage:
     def replace_key(self, account: str | None = None) -> int:
         """Put a new listen key in place of the living one, as another program on the account does."""
         count = 0
-        for owner in self._accounts(account):
-            if self.server.keys.remove(owner):
-                self.server.keys.create(owner)
+        for _product, keys, owner in self._keys(account):
+            if keys.remove(owner):
+                keys.create(owner)
                 count += 1
         return count
 
@@ -155,12 +158,17 @@ class Breakage:
 
     def ban(self, seconds: float = 120.0) -> None:
         """Ban the address: 418 with the time of its end in ms."""
-        self.server.limit.ban(math.ceil(seconds * 1000))
+        for limit in self._limits():
+            limit.ban(math.ceil(seconds * 1000))
 
     def clear(self) -> None:
         """Lift every lasting fault and the ban; cut connections stay cut."""
         self.server.faults.clear()
-        self.server.limit.pardon()
+        for limit in self._limits():
+            limit.pardon()
+
+    def _limits(self) -> list[WeightLimit]:
+        return [limit for product in self.server.products for limit in product.limits()]
 
 
 def refusal(refused: refusals.Refused) -> Reply:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import h11
 
 from accountd.sim.rest import HttpRequest
-from accountd.sim.streams import StreamSession
+from accountd.sim.socket import Session
 
 if TYPE_CHECKING:
     from accountd.sim.server import SimServer
@@ -35,7 +35,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, server: "SimServer") -> None:
         self.server = server
-        self.session: StreamSession | None = None
+        self.session: Session | None = None
         self.frozen = self.muted = False
         self._http = h11.Connection(h11.SERVER)
         self._raw = b""
@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
         if self.server.blackholed("stream"):
             self.freeze()
             return
-        self.session = StreamSession(self.server, self, request.target.decode())
+        self.session = self.server.session(self, request.target.decode())
         self.session.receive(self._raw)
         self._raw = b""
 

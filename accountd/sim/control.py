@@ -39,8 +39,9 @@ class Control:
         return name or next(iter(self.server.exchange.accounts))
 
     def _truth(self, request: HttpRequest) -> Any:
-        name = parse_qs(request.query).get("account", [None])[0]
-        truth = self.server.exchange.truth(self._account(name))
+        asked = parse_qs(request.query)
+        name, product = (asked.get(key, [None])[0] for key in ("account", "product"))
+        truth = self.server.product(product or "usdm").truth(self._account(name))
         return truth | {"counters": self.server.counters()}
 
     def _counters(self, request: HttpRequest) -> Any:
@@ -55,7 +56,8 @@ class Control:
         options = json.loads(request.body or "{}")
         account = self._account(options.get("account"))
         symbol = options.get("symbol", "BTCUSDT")
-        return {"fills": len(self.server.exchange.burst(account, int(options.get("n", 100)), symbol))}
+        product = self.server.product(options.get("product", "usdm"))
+        return {"fills": product.burst(account, int(options.get("n", 100)), symbol)}
 
 
 def _reply(status: int, body: Any) -> Reply:

@@ -51,7 +51,7 @@ async def test_no_key_no_listen_key(http):
 async def test_expiry_is_told_on_the_open_socket_which_then_falls_silent(exchange, sim, key, stream, hand):
     """At the hour's end the socket gets listenKeyExpired, stays open, and hears nothing more."""
     hand.move(3601)
-    sim.expire_keys()
+    sim.keep_house()
     assert (await stream.next())["e"] == "listenKeyExpired"
     exchange.transfer("main", Decimal(1))
     assert await stream.until_pong() == []
@@ -62,7 +62,7 @@ async def test_expiry_may_pass_in_silence(exchange, hand):
     async with SimServer(exchange, expiry_told=False) as sim:
         sim.keys.create(exchange.accounts["main"])
         hand.move(3601)
-        sim.expire_keys()
+        sim.keep_house()
         assert sim.keys.current(exchange.accounts["main"]) is None
 
 

@@ -1,0 +1,68 @@
+"""USDⓈ-M as a product of the server: fapi, listen keys, private streams."""
+
+from typing import TYPE_CHECKING, Any
+
+from accountd.sim.events import Event, listen_key_expired
+from accountd.sim.exchange import Exchange
+from accountd.sim.keys import ListenKeys
+from accountd.sim.limits import WeightLimit
+from accountd.sim.model import Account
+from accountd.sim.product import Product
+from accountd.sim.rest import HttpRequest, RestApi
+from accountd.sim.streams import StreamSession
+
+if TYPE_CHECKING:
+    from accountd.sim.connection import Connection
+    from accountd.sim.server import SimServer
+
+
+class Usdm(Product):
+    """The product that takes every path and socket that no other product wants."""
+
+    name = "usdm"
+
+    def __init__(self, exchange: Exchange, keys: ListenKeys, limit: WeightLimit, api: RestApi) -> None:
+        super().__init__(exchange, limit)
+        self.keys, self.api = keys, api
+        self.requests, self.forbidden = api.requests, api.forbidden
+
+    def open(self, server: "SimServer") -> None:
+        """Listen to the exchange."""
+        super().open(server)
+        self.exchange.listen(self._on_event)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self.exchange.unlisten(self._on_event)
+        super().close()
+
+    def serves(self, path: str) -> bool:
+        """Tell that every path ends here, unknown ones too."""
+        return True
+
+    def answer(self, request: HttpRequest, as_of_ms: int | None = None) -> Any:
+        """Return the JSON body of a reply; raises Refused."""
+        return self.api.answer(request, as_of_ms)
+
+    def session(self, connection: "Connection", target: str) -> StreamSession:
+        """Return the session of any URL; it delivers only on `/private`."""
+        assert self.server is not None
+        return StreamSession(self.server, connection, target, self)
+
+    def _on_event(self, account: Account, event: Event) -> None:
+        assert self.keys is not None
+        key = self.keys.current(account)
+        if key is not None:
+            self.push(key, event)
+
+    def key_expired(self, account: Account, key: str) -> Event:
+        """Return listenKeyExpired."""
+        return listen_key_expired(key, self.exchange.clock.now())
+
+    def truth(self, account: str) -> dict[str, Any]:
+        """Return all that happened on an account."""
+        return self.exchange.truth(account)
+
+    def burst(self, account: str, fills: int, symbol: str) -> int:
+        """Make fills at once; return how many."""
+        return len(self.exchange.burst(account, fills, symbol))

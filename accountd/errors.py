@@ -5,6 +5,7 @@ AccountdError
 │   └── QueryRefused           SQL that does not only read                    exit 2
 ├── DatabaseError            the record cannot be written or read
 │   ├── DatabaseGone           no connection; try again
+│   │   └── DatabaseSlow         a read took longer than it may
 │   ├── DatabaseFull           no space left; try again
 │   ├── DatabaseFailed         the disk or the server lost a write; stop
 │   ├── RecordRefused          a row breaks a rule of the record; a bug
@@ -60,6 +61,10 @@ class DatabaseError(AccountdError):
 
 class DatabaseGone(DatabaseError):
     """The database does not answer."""
+
+
+class DatabaseSlow(DatabaseGone):
+    """The database did not answer in the time that a reader may take; ask for less, or later."""
 
 
 class DatabaseFull(DatabaseError):

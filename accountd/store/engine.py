@@ -54,8 +54,10 @@ def writer_engine(url: str) -> Engine:
     return _postgres(parsed, write=True)
 
 
-def reader_engine(url: str) -> Engine:
+def reader_engine(url: str, *, keep: int = 0) -> Engine:
     """Return an engine whose connections the database itself keeps from writing.
+
+    Up to `keep` connections to Postgres stay open between reads; a SQLite file is opened each time.
 
     Raises:
         SettingsError: the URL is no SQLite file and no Postgres address.
@@ -63,7 +65,7 @@ def reader_engine(url: str) -> Engine:
     parsed = parse(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed, write=False)
-    return _postgres(parsed, write=False)
+    return _postgres(parsed, write=False, keep=keep)
 
 
 @contextmanager
@@ -151,13 +153,17 @@ def _sqlite_reader(path: Path) -> Callable[[], sqlite3.Connection]:
     return connect
 
 
-def _postgres(parsed: URL, write: bool) -> Engine:
+def _postgres(parsed: URL, write: bool, keep: int = 0) -> Engine:
     socket = {name: value for name, value in POSTGRES_SOCKET.items() if name not in parsed.query}
     limits = dict(POSTGRES_LIMITS)
     if not write:
         limits |= POSTGRES_READS | {"default_transaction_read_only": "on"}
     if write:
         engine = create_engine(parsed, connect_args=socket, pool_size=1, max_overflow=0, pool_use_lifo=True)
+    elif keep:
+        engine = create_engine(
+            parsed, connect_args=socket, pool_size=keep, max_overflow=0, pool_pre_ping=True
+        )  # fmt: skip
     else:
         engine = create_engine(parsed, connect_args=socket, poolclass=NullPool)
     settings = ", ".join(f"set_config('{name}', '{value}', false)" for name, value in limits.items())

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import CheckConstraint, Column, Index, MetaData, Table, Text, text
 
-from accountd.store.types import Blob, Flag, Instant, Money, Whole
+from accountd.store.types import Blob, Flag, Instant, Money, Seconds, Whole
 
 metadata = MetaData()
 
@@ -44,6 +44,13 @@ journal = _table(
     "journal", *_key("account_id"), Column("seq", Whole, primary_key=True),
     *_need(Text, "source", "kind"), Column("event_time", Instant), *_need(Instant, "received_at"),
     *_text("session_id"), Column("raw", Blob), *_need(Blob, "salt", "digest", "head"),
+    Column("live_since", Instant),  # since when the stream was LIVE when a REST page came
+    Column("loaded_seq", Whole),  # after which row beliefs were read from the record: a replay does as well
+)  # fmt: skip
+checkpoints = _table(  # signed notes about how long a journal is and what it holds
+    "checkpoints", *_key("account_id"), Column("size", Whole, primary_key=True),
+    *_need(Blob, "root", "head"), *_need(Text, "note"), *_need(Blob, "frontier"),
+    *_need(Instant, "created_at"),
 )  # fmt: skip
 orders = _table(
     "orders", *_key("account_id", "market", "symbol", "kind", "order_id"),
@@ -98,6 +105,7 @@ sessions = _table(
     "sessions", *_key("session_id"), *_need(Text, "account_id"), *_need(Instant, "opened_at"),
     Column("subscribed_at", Instant), Column("live_at", Instant), Column("last_seen_at", Instant),
     Column("closed_at", Instant), *_text("close_reason"), Column("frames", Whole, nullable=False),
+    Column("blind_from", Instant), Column("blind_seconds", Seconds),  # the dark that this session ended
 )  # fmt: skip
 coverage = _table(
     "coverage", *_key("account_id", "dataset", "market", "symbol"),
@@ -110,7 +118,36 @@ gaps = _table(
 )  # fmt: skip
 findings = _table(
     "findings", *_key("finding_id"), *_need(Text, "account_id", "kind", "severity", "subject", "detail"),
-    *_need(Instant, "opened_at"), Column("resolved_at", Instant),
+    *_need(Instant, "opened_at"), Column("resolved_at", Instant), Column("from_time", Instant),
+    Column("to_time", Instant),
+)  # fmt: skip
+finding_history = _table(  # written by triggers
+    "finding_history", *_key("account_id", "finding_id"), Column("n", Whole, primary_key=True),
+    *_need(Instant, "at"), *_need(Text, "what", "severity", "detail"),
+)  # fmt: skip
+evidence = _table(  # what each stretch of coverage was proven by
+    "evidence", *_key("account_id", "dataset", "market", "symbol", "sweep"),
+    Column("first_at", Instant, primary_key=True), *_need(Instant, "last_at", "from_time", "to_time"),
+    *_need(Text, "requests", "asked_by"), *_need(Whole, "sweeps", "calls", "rows"),
+)  # fmt: skip
+blind_windows = _table(
+    "blind_windows", *_key("account_id"), Column("from_time", Instant, primary_key=True),
+    Column("to_time", Instant), *_need(Text, "reason"), *_text("session_id"),
+)  # fmt: skip
+fill_corrections = _table(  # what was told of a fill otherwise than first
+    "fill_corrections", *_key("account_id", "market", "symbol", "trade_id", "correction_id"),
+    *_need(Text, "kind", "order_id"), *_text("side", "position_side"),
+    *_money("price", "quantity", "quote_quantity", "commission"), *_text("commission_asset"),
+    *_money("realized_pnl"), Column("is_maker", Flag), Column("traded_at", Instant),
+    *_need(Instant, "received_at"), *_need(Text, "source"), Column("journal_seq", Whole, nullable=False),
+)  # fmt: skip
+ties = _table(  # what tied last, and over which stretch of time
+    "ties", *_key("account_id", "kind", "market", "subject"),
+    *_need(Instant, "from_time", "to_time", "checked_at"), *_need(Whole, "compared"), *_need(Flag, "tied"),
+    *_money("amount"), *_need(Text, "detail"),
+)  # fmt: skip
+backfills = _table(  # how far back somebody asked to read
+    "backfills", *_key("account_id"), *_need(Instant, "since", "asked_at"), Column("done_at", Instant),
 )  # fmt: skip
 outbox = _table(
     "outbox", *_key("message_id"), *_need(Text, "account_id", "hook", "type", "body"),
@@ -118,6 +155,10 @@ outbox = _table(
            nullable=False),
     Column("reason", Text), Column("attempts", Whole, nullable=False), *_need(Instant, "created_at"),
     Column("next_attempt_at", Instant), Column("delivered_at", Instant), Column("order_key", Text),
+    *(Column(name, Instant) for name in (
+        "event_at", "received_at", "committed_at", "first_attempt_at", "replayed_at",
+    )),
+    Column("replayed_after", Whole), *_text("summary_id"),
 )  # fmt: skip
 deliveries = _table(
     "deliveries", *_key("message_id"), Column("attempt", Whole, primary_key=True),
@@ -125,12 +166,23 @@ deliveries = _table(
     Column("duration", Whole, nullable=False),  # microseconds
 )  # fmt: skip
 hooks = _table(  # what the dispatcher remembers about a hook across restarts (410 disables it)
-    "hooks", *_key("hook"), Column("disabled_at", Instant), *_text("reason"),
+    "hooks", *_key("hook"), Column("disabled_at", Instant), *_text("reason"), Column("poked_at", Instant),
+)  # fmt: skip
+conditions = _table(  # what is wrong, or was
+    "conditions", *_key("fingerprint"), *_need(Text, "type", "account_id", "subject"),
+    Column("status", Text, CheckConstraint("status IN ('firing','resolved')"), nullable=False),
+    *_need(Text, "data"), *_need(Instant, "fired_at"), Column("resolved_at", Instant),
+    Column("last_told_at", Instant), Column("told", Whole, nullable=False),
+)  # fmt: skip
+mutes = _table(  # which alerts are not to be told for a while; an empty filter matches everything
+    "mutes", *_key("mute_id"), *_text("hook", "type", "account", "symbol"),
+    *_need(Instant, "created_at", "until"), *_text("reason"),
 )  # fmt: skip
 
 # Append-only tables: a DELETE, or an UPDATE of what was told, is refused by trigger. Two exceptions: the
 # journal's raw bytes may be pruned to NULL, and a fill may learn its client order id.
-APPEND_ONLY = ("order_events", "balance_history", "position_history", "journal", "fills")
+APPEND_ONLY = ("order_events", "balance_history", "position_history", "journal", "fills", "fill_corrections",
+               "finding_history", "checkpoints")  # fmt: skip
 # SQLite keeps money as text; every one of these columns gets a CHECK of its canonical form.
 CANONICAL = "{0} IS NULL OR ({0} NOT GLOB '*[^0-9.-]*' AND {0} GLOB '*[0-9]*')"
 
@@ -147,8 +199,11 @@ Index(
 )  # fmt: skip
 Index("transfers_by_time", transfers.c.account_id, transfers.c.occurred_at)
 Index("outbox_due", outbox.c.status, outbox.c.hook, outbox.c.next_attempt_at)
+Index("outbox_by_summary", outbox.c.summary_id)
+Index("outbox_by_time", outbox.c.created_at)
 Index("gaps_open", gaps.c.account_id, gaps.c.closed_at)
 Index("findings_open", findings.c.account_id, findings.c.resolved_at)
+Index("evidence_by_time", evidence.c.account_id, evidence.c.last_at)
 Index("sessions_by_account", sessions.c.account_id, sessions.c.opened_at)
 
 for _each in metadata.tables.values():

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, Numeric, Text
+from sqlalchemy import BigInteger, Boolean, Double, Integer, LargeBinary, Numeric, Text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
+from sqlalchemy.dialects.sqlite import REAL
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -98,3 +99,4 @@ class Flag(TypeDecorator[bool]):
 
 Whole = BigInteger().with_variant(Integer(), "sqlite")
 Blob = LargeBinary()
+Seconds = Double().with_variant(REAL(), "sqlite")  # of time, never money

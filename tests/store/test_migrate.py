@@ -19,7 +19,8 @@ from accountd.store.engine import reader_engine, reading, writer_engine
 from accountd.store.tables import APPEND_ONLY, metadata
 
 ROOT = Path(__file__).parents[2]
-VIEWS = {"fills_numeric", "daily_pnl", "open_orders", "order_timeline", "balances_at", "fill_latency"}
+VIEWS = {"fills_numeric", "daily_pnl", "open_orders", "order_timeline", "balances_at", "fill_latency",
+         "alert_latency", "positions_at", "unproven"}  # fmt: skip
 
 
 def shape(url):

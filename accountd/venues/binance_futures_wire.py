@@ -1,7 +1,8 @@
-"""The shapes of Binance USDⓈ-M user-data events; attributes keep the venue's own letters.
+"""The shapes of Binance futures user-data events; attributes keep the venue's own letters.
 
-Venue pages: derivatives/usds-margined-futures/user-data-streams and its Event-* pages. What has no
-default is what an event makes no sense without; unknown fields are ignored.
+Venue pages: derivatives/{usds-margined-futures,coin-margined-futures,portfolio-margin}/user-data-streams
+and their Event-* pages. What has no default is what an event makes no sense without; unknown fields are
+ignored. ``fs`` is the business unit (UM or CM), which only a portfolio margin account's events name.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ from __future__ import annotations
 from decimal import Decimal
 
 import msgspec
-
-NOTHING = msgspec.Raw(b"")
 
 
 class OrderBody(msgspec.Struct, gc=False):
@@ -47,6 +46,7 @@ class OrderUpdate(msgspec.Struct, tag="ORDER_TRADE_UPDATE", tag_field="e", gc=Fa
 
     E: int
     o: OrderBody
+    fs: str | None = None
 
 
 class BalanceBody(msgspec.Struct, gc=False):
@@ -82,6 +82,7 @@ class AccountUpdate(msgspec.Struct, tag="ACCOUNT_UPDATE", tag_field="e", gc=Fals
 
     E: int
     a: AccountBody
+    fs: str | None = None
     T: int | None = None
 
 
@@ -110,6 +111,7 @@ class AlgoUpdate(msgspec.Struct, tag="ALGO_UPDATE", tag_field="e", gc=False):
     """A conditional order changed."""
 
     E: int
+    fs: str | None = None
     T: int | None = None
     o: AlgoBody | None = None
     ao: AlgoBody | None = None
@@ -135,6 +137,7 @@ class ConfigUpdate(msgspec.Struct, tag="ACCOUNT_CONFIG_UPDATE", tag_field="e", g
     """Leverage of a symbol, or the account's multi-assets mode."""
 
     E: int
+    fs: str | None = None
     T: int | None = None
     ac: LeverageBody | None = None
     ai: msgspec.Raw = msgspec.Raw(b"null")
@@ -174,36 +177,3 @@ class KeyExpired(msgspec.Struct, tag="listenKeyExpired", tag_field="e", gc=False
 
     E: int | None = None
     listenKey: str | None = None
-
-
-Event = (
-    OrderUpdate
-    | AccountUpdate
-    | AlgoUpdate
-    | TradeLite
-    | ConfigUpdate
-    | MarginCall
-    | StrategyUpdate
-    | GridUpdate
-    | TriggerReject
-    | KeyExpired
-)
-
-
-class Wrapped(msgspec.Struct, gc=False):
-    """A frame of a combined stream."""
-
-    data: Event
-
-
-class Loose(msgspec.Struct, gc=False):
-    """Any JSON object: read when it is none of the known events."""
-
-    e: str | None = None
-    E: int | None = None
-    data: msgspec.Raw = NOTHING
-    id: msgspec.Raw = NOTHING
-    result: msgspec.Raw = NOTHING
-    error: msgspec.Raw = NOTHING
-    code: msgspec.Raw = NOTHING
-    msg: str | None = None

@@ -64,7 +64,7 @@ class FuturesEvents:
         """
         if self.units is None:
             return self.market
-        if unit not in self.units:
+        if unit is None or unit not in self.units:
             raise ValueError("an event of no known business unit")
         return self.units[unit]
 

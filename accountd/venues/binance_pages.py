@@ -1,0 +1,95 @@
+"""Pages of Binance's REST, row by row: one row that makes no sense spoils no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from accountd.core.told import Notice, Order, Position, Snapshot, Told
+from accountd.errors import VenueUnavailable
+from accountd.venues.wire import UNREADABLE
+
+Split = Callable[[bytes], list[msgspec.Raw]]
+# What a row tells: it is given the row, the venue time that its page speaks of, and the market.
+Tell = Callable[[Any, datetime, str], Told | list[Told]]
+
+every_row = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+class _Rows(msgspec.Struct, gc=False):
+    rows: list[msgspec.Raw]
+
+
+_rows = msgspec.json.Decoder(_Rows)
+
+
+def single_row(body: bytes) -> list[msgspec.Raw]:
+    """Return a page that is one row."""
+    return [msgspec.json.decode(body, type=msgspec.Raw)]
+
+
+def counted_rows(body: bytes) -> list[msgspec.Raw]:
+    """Return the rows of ``{"rows": [...], "total": n}``."""
+    return _rows.decode(body).rows
+
+
+class PageKind(msgspec.Struct, frozen=True, kw_only=True):
+    """How a kind of page is read. ``lists`` names the dataset that such a page shows all of, if any."""
+
+    market: str
+    split: Split
+    row: type
+    tell: Tell
+    lists: str | None = None
+
+
+class Pages:
+    """Decodes pages. A kind is its name in the journal too: renaming one makes old rows unreadable."""
+
+    def __init__(self, kinds: Mapping[str, PageKind]) -> None:
+        self.kinds = dict(kinds)
+        self._decoders: dict[type, msgspec.json.Decoder[Any]] = {
+            kind.row: msgspec.json.Decoder(kind.row, strict=False) for kind in kinds.values()
+        }
+
+    def decode(self, kind: str, body: bytes, as_of: datetime) -> list[Told]:
+        """Return what a page tells; a row that makes no sense becomes a notice.
+
+        Raises:
+            VenueUnavailable: the body as a whole makes no sense.
+            KeyError: no page is of this kind.
+        """
+        page = self.kinds[kind]
+        try:
+            raws = page.split(body)
+        except UNREADABLE as refusal:
+            raise VenueUnavailable(f"{kind}: the reply makes no sense") from refusal
+        decoder = self._decoders[page.row]
+        told: list[Told] = []
+        for raw in raws:
+            try:
+                found = page.tell(decoder.decode(raw), as_of, page.market)
+            except UNREADABLE as refusal:
+                detail = {"page": kind, "reason": str(refusal)[:200]}
+                told.append(Notice(kind="undecodable", detail=detail, at=as_of))
+                continue
+            if isinstance(found, list):
+                told.extend(found)
+            else:
+                told.append(found)
+        if page.lists is not None and not any(isinstance(row, Notice) for row in told):
+            # With an unreadable row it is not known what is absent.
+            keys = frozenset(_keys(told))
+            told.append(Snapshot(market=page.market, dataset=page.lists, as_of=as_of, keys=keys))
+        return told
+
+
+def _keys(told: Iterable[Told]) -> Iterable[tuple[str, str]]:
+    for row in told:
+        if isinstance(row, Order):
+            yield row.symbol, row.order_id
+        elif isinstance(row, Position):
+            yield row.symbol, row.position_side

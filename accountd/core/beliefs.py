@@ -17,7 +17,7 @@ from accountd.core.changes import (
     TransferKey,
     Wanted,
 )
-from accountd.core.told import Balance, Fill, Order, Position, Telling, Transfer
+from accountd.core.told import Absent, Balance, Fill, Order, Position, Telling, Transfer
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -49,12 +49,16 @@ def event_key(execution: str | None, status: str, filled: Decimal | None, price:
 
 
 class Beliefs:
-    """One account's beliefs. ``seq`` and ``head`` are the journal's; both move only in fold."""
+    """One account's beliefs. ``seq`` and ``head`` are the journal's; both move only in fold.
+
+    ``loaded_seq`` is where the journal was when the beliefs were read from the record: some of what was
+    known before (which instants are settled, what a symbol is set to) is not in it and was forgotten.
+    """
 
     def __init__(self, account_id: str, seq: int, head: bytes, limit: int = 10_000) -> None:
         self.account_id = account_id
         self.account_bytes = account_id.encode()
-        self.seq = seq
+        self.seq = self.loaded_seq = seq
         self.head = head
         self.orders: Recent[OrderKey, Order] = Recent(limit)
         self.events: dict[OrderKey, set[EventKey]] = {}
@@ -76,6 +80,8 @@ class Beliefs:
                     self._want_order(told, want)  # type: ignore[arg-type]
                 elif kind is Fill:
                     self._want_fill(told, want)  # type: ignore[arg-type]
+                elif isinstance(told, Absent):
+                    self._want_absent(told, want)
                 elif kind is Transfer:
                     name = (told.market, told.kind, told.transfer_id, told.asset)  # type: ignore[union-attr]
                     if name not in self.transfers:
@@ -86,6 +92,10 @@ class Beliefs:
         key = order_key(told)
         if key not in self.orders:
             want.orders.add(key)
+
+    def _want_absent(self, told: Absent, want: Wanted) -> None:
+        if told.key not in self.orders:
+            want.orders.add(told.key)
 
     def _want_fill(self, told: Fill, want: Wanted) -> None:
         key = (told.market, told.symbol, told.trade_id)
@@ -122,5 +132,4 @@ class Beliefs:
             key, _ = orders.popitem(last=False)
             self.events.pop(key, None)
         self.fills.trim()
-        self.nameless.trim()
         self.transfers.trim()

@@ -31,6 +31,8 @@ class JournalRow(msgspec.Struct, gc=False):
     salt: bytes
     digest: bytes
     head: bytes
+    live_since: datetime | None = None
+    loaded_seq: int | None = None
 
 
 class OrderEvent(msgspec.Struct, gc=False):
@@ -78,6 +80,8 @@ class Alert(msgspec.Struct, kw_only=True, gc=False):
     data: dict[str, Any]
     order_key: str = ""
     backfill: bool = False  # older than the account's first start: rings only where a hook asks
+    received_at: datetime | None = None  # of what told it; None for a condition
+    accounts: tuple[str, ...] = ()  # whom a condition of no single account concerns; empty for all
 
 
 class Changes(msgspec.Struct, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from accountd.core import journal, merge, ringing
 from accountd.core.beliefs import Beliefs, event_key, order_key
@@ -13,6 +14,7 @@ from accountd.core.lifecycle import is_final
 from accountd.core.told import (
     POSITIONS,
     REST,
+    Absent,
     Balance,
     Fill,
     Notice,
@@ -27,6 +29,9 @@ from accountd.core.told import (
 
 class Fold:
     """Folds one batch of one account's tellings; ``changes`` is what came of it.
+
+    What is not journaled leaves no trace in the beliefs either: they are the same when the journal is
+    replayed, however its rows fall into batches.
 
     ``born`` is the account's first start: what happened before is history and rings for nothing.
     ``heard`` are the types of alert that somebody wants (None: all); others need not be made.
@@ -43,6 +48,7 @@ class Fold:
         )
         self.telling: Telling
         self.changed = False
+        self.seen: list[tuple[Any, Any]] = []
         self.seq = 0
 
     def run(self, tellings: Sequence[Telling]) -> Changes:
@@ -50,18 +56,21 @@ class Fold:
         size = journal.SALT_BYTES
         salts = self.salts(size * len(tellings))  # at once: each call gives the interpreter lock away
         for n, telling in enumerate(tellings):
-            self.telling, self.changed = telling, False
+            self.telling, self.changed, self.seen = telling, False, []
             self.seq = self.changes.seq + 1
             for told in telling.told:
                 TELL[type(told)](self, told)
             if telling.keep or self.changed:
+                for held, told_again in self.seen:
+                    _settle(held, told_again)
                 self._journal(telling, salts[n * size : (n + 1) * size])
         self.beliefs.seq, self.beliefs.head = self.changes.seq, self.changes.head
         self.beliefs.trim()
         return self.changes
 
-    def _journal(self, telling: Telling, salt: bytes) -> None:
-        changes = self.changes
+    def _journal(self, telling: Telling, seed: bytes) -> None:
+        changes, loaded = self.changes, self.beliefs.loaded_seq
+        salt = journal.salt(seed, telling.event_time, telling.session_id, telling.live_since, loaded)
         payload = journal.digest(salt, telling.raw)
         leaf = journal.leaf(
             self.seq, telling.received_at, self.beliefs.account_bytes, telling.kind, telling.source, payload
@@ -70,7 +79,7 @@ class Fold:
         changes.head = journal.advance(changes.head, leaf)
         row = JournalRow(
             self.seq, telling.source, telling.kind, telling.event_time, telling.received_at,
-            telling.session_id, telling.raw, salt, payload, changes.head,
+            telling.session_id, telling.raw, salt, payload, changes.head, telling.live_since, loaded,
         )  # fmt: skip
         changes.journal.append(row)
 
@@ -160,6 +169,7 @@ class Fold:
                 told.client_order_id = order.client_order_id
             else:
                 beliefs.nameless.setdefault(order_name, []).append(key)
+                beliefs.nameless.trim()
         told.source, told.received_at, told.journal_seq = (
             self.telling.source, self.telling.received_at, self.seq,
         )  # fmt: skip
@@ -180,7 +190,7 @@ class Fold:
         if held is not None and not merge.newer(told, held):
             return
         if held is not None and merge.same_balance(held, told):
-            held.as_of, held.seen_at = told.as_of, told.seen_at
+            self._seen_again(held, told)
             if merge.learn_balance(held, told):
                 self.changes.balances[key] = held
                 self.changed = True
@@ -206,11 +216,16 @@ class Fold:
             return
         merged = merge.position(held, told)
         if merge.same_position(held, merged):
-            held.as_of, held.seen_at = told.as_of, told.seen_at
-            if told.unrealized_pnl is not None:
-                held.unrealized_pnl = told.unrealized_pnl  # moves with the mark price: no change of belief
+            self._seen_again(held, told)
             return
         self._put_position(merged, held)
+
+    def _seen_again(self, held: Any, told: Any) -> None:
+        """Note that a belief was told again as it is; a page counts only once it is known to be journaled."""
+        if self.telling.source == REST:
+            self.seen.append((held, told))
+        else:
+            _settle(held, told)
 
     def _put_position(self, position: Position, held: Position | None) -> None:
         key = (position.market, position.symbol, position.position_side)
@@ -229,10 +244,11 @@ class Fold:
 
     def _config(self, told: SymbolConfig) -> None:
         known = self.beliefs.configs.get((told.market, told.symbol), (None, None))
-        self.beliefs.configs[(told.market, told.symbol)] = (
+        config = self.beliefs.configs[(told.market, told.symbol)] = (
             known[0] if told.leverage is None else told.leverage,
             known[1] if told.margin_type is None else told.margin_type,
         )
+        self.changed |= config != known
         for held in list(self.beliefs.positions.values()):
             if (held.market, held.symbol) != (told.market, told.symbol):
                 continue
@@ -256,6 +272,15 @@ class Fold:
             shown = (held.symbol, held.position_side) in told.keys
             if held.market == told.market and held.quantity and not shown:
                 self._position(merge.flat(held, told.as_of))
+
+    def _absent(self, told: Absent) -> None:
+        """Mark an order that the venue no longer shows, unless it is over or marked already."""
+        held = self.beliefs.open.pop(told.key, None) or self.beliefs.orders.get(told.key)
+        if held is None or held.missing_since is not None or is_final(held):
+            return
+        held.missing_since = told.since
+        self.beliefs.orders[told.key] = self.changes.orders[told.key] = held
+        self.finding("order_missing", "warning", ":".join(told.key), {"since": ringing.stamp(told.since)})
 
     # -- transfers, notices
 
@@ -297,6 +322,13 @@ class Fold:
         ringing.finding(self, found)
 
 
+def _settle(held: Any, told: Any) -> None:
+    """Let a belief that was told again be as of the later telling."""
+    held.as_of, held.seen_at = told.as_of, told.seen_at
+    if isinstance(held, Position) and told.unrealized_pnl is not None:
+        held.unrealized_pnl = told.unrealized_pnl  # moves with the mark price: no change of belief
+
+
 def _moved(held: Order | None, order: Order) -> bool:
     if held is None:
         return True
@@ -317,5 +349,6 @@ TELL: dict[type, Callable[..., None]] = {
     Snapshot: Fold._snapshot,
     Transfer: Fold._transfer,
     Notice: Fold._notice,
+    Absent: Fold._absent,
 }
 

@@ -154,8 +154,8 @@ class Transfer(msgspec.Struct, kw_only=True, gc=False):
 class Snapshot(msgspec.Struct, kw_only=True, gc=False):
     """A REST page that lists *all* of something: what is held and absent from it is flat, or closed.
 
-    ``dataset`` is positions, orders or algo_orders; ``keys`` are (symbol, position_side) or
-    (symbol, order_id) pairs that the page showed.
+    ``dataset`` is balances, positions, orders or algo_orders; ``keys`` are (asset, ""),
+    (symbol, position_side) or (symbol, order_id) pairs that the page showed.
     """
 
     market: str
@@ -175,9 +175,20 @@ class Notice(msgspec.Struct, kw_only=True, gc=False):
     symbol: str | None = None
     detail: dict[str, Any] | None = None
     at: datetime | None = None
+    market: str | None = None  # None: every market that has the symbol
 
 
-Told = Order | Fill | Balance | Position | SymbolConfig | Transfer | Snapshot | Notice
+class Absent(msgspec.Struct, kw_only=True, gc=False):
+    """An order that is open as far as was told and that the venue, asked for it, no longer shows.
+
+    ``key`` is (market, symbol, kind, order_id).
+    """
+
+    key: tuple[str, str, str, str]
+    since: datetime
+
+
+Told = Order | Fill | Balance | Position | SymbolConfig | Transfer | Snapshot | Notice | Absent
 
 
 class Telling(msgspec.Struct, kw_only=True, gc=False):

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
 from accountd.core.beliefs import order_key
-from accountd.core.changes import OrderKey
 from accountd.core.drift import differs
 from accountd.core.ringing import stamp
 from accountd.core.told import (
     ALGO_ORDERS,
-    BALANCES,
     FILLS,
     ORDERS,
-    POSITIONS,
     REST,
     TRANSFERS,
+    Balance,
     Order,
     Position,
     Snapshot,
@@ -27,13 +25,13 @@ from accountd.core.told import (
 )
 from accountd.core.told import Transfer as TransferTold
 from accountd.errors import BadRequest, VenueError
-from accountd.runtime import history
+from accountd.runtime import history, proof
 from accountd.runtime.budget import Priority
 from accountd.runtime.recorder import Ledger, Recorder
 from accountd.runtime.rest import RestClient
-from accountd.runtime.rounds import Cursors, Round, Step
+from accountd.runtime.rounds import Cursors, Ground, Round, Step
 from accountd.store.writer import Transaction
-from accountd.venues.base import Page, Swept, Venue, Window
+from accountd.venues.base import Page, Venue
 
 log = structlog.get_logger("accountd.sweeper")
 
@@ -42,7 +40,7 @@ RETENTION = "older than the venue keeps"
 FIRST_LOOK = timedelta(days=1)
 NO_LIMIT = timedelta(days=3650)
 AT_ONCE = 4  # symbols swept side by side
-FEW = 24  # a venue with no more symbols than this is swept whole, every time
+FEW = 24  # a market with no more symbols than this is swept whole, every time
 RECENT = timedelta(days=8)
 EXPLORE = 6  # symbols of the wide background sweep in one slow round
 
@@ -50,10 +48,11 @@ EXPLORE = 6  # symbols of the wide background sweep in one slow round
 class Sweeper:
     """Sweeps one account. ``live_since`` is asked for each page: REST telling first is then a finding."""
 
-    def __init__(self, venue: Venue, rest: RestClient, recorder: Recorder, ledger: Ledger, *,
+    def __init__(self, venue: Venue, grounds: Sequence[Ground], rest: RestClient, recorder: Recorder, ledger: Ledger, *,
                  settle: timedelta, backfill: timedelta | None, symbols: Iterable[str],
                  live_since: Callable[[], datetime | None]) -> None:  # fmt: skip
         self.venue = venue
+        self.grounds = grounds
         self.rest = rest
         self.recorder = recorder
         self.ledger = ledger
@@ -63,11 +62,8 @@ class Sweeper:
         self.pinned = set(symbols)
         self.live_since = live_since
         self.session_id: str | None = None
-        self.all_symbols: list[str] = []
-        self.orders_whole: bool | None = None  # does the venue take allOrders without a symbol?
         self.since: datetime | None = None  # sweep from here at the latest, whatever the cursors say
         self.swept: Callable[[Priority], None] = lambda priority: None  # called after each whole sweep
-        self._explored = 0
         self._lock = asyncio.Lock()
         self._income = asyncio.Lock()  # a sweep that waits for its weight must not hold up the income
 
@@ -86,12 +82,13 @@ class Sweeper:
                 await self.rest.run(self.venue.canary(self.settle), priority, self.recording(job))
             else:
                 await self._state(job)
-            await self._transfers(job, cursors)
-            await self._whole_orders(job, cursors)
+            for ground in self.grounds:
+                await self._transfers(job, ground, cursors)
+                await self._whole_orders(job, ground, cursors)
             await self._each_symbol(job, await self._likely(job), cursors, step)
             if not seam:
-                await self._vanished(job)
-            await self._prove(job, cursors)
+                await proof.vanished(self, job)
+            await proof.prove(self, job, cursors)
             self.swept(priority)
             return job
 
@@ -104,28 +101,39 @@ class Sweeper:
             job = self._round(Priority.SWEEP)
             job.margin = 2 * self.settle
             cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
-            await self._transfers(job, cursors)
-            await self._prove_dataset(job, cursors, TRANSFERS, "")
+            for ground in self.grounds:
+                if ground.has(TRANSFERS):
+                    await self._transfers(job, ground, cursors)
+                    await proof.dataset(self, job, cursors, ground, TRANSFERS, "")
 
-    async def symbol(self, symbol: str) -> None:
-        """Read one symbol's orders and fills at once: the stream left something out."""
+    async def symbol(self, symbol: str, market: str = "") -> None:
+        """Read one symbol's orders and fills at once: the stream left something out.
+
+        Without a market, in every market that has the symbol.
+        """
         async with self._lock:
             job = self._round(Priority.CANARY)
             cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
-            await self._one_symbol(job, symbol, cursors)
+            for ground in self.grounds:
+                if market == ground.market or (not market and self._may_have(ground, symbol)):
+                    await self._one_symbol(job, ground, symbol, cursors)
+
+    def _may_have(self, ground: Ground, symbol: str) -> bool:
+        return len(self.grounds) == 1 or symbol in ground.symbols
 
     async def explore(self) -> None:
         """Sweep a few symbols that nothing points to: orders placed and cancelled leave no income."""
-        names = self.all_symbols
-        if len(names) <= FEW:
+        wide = [ground for ground in self.grounds if len(ground.symbols) > FEW]
+        if not wide:
             return
         async with self._lock:
             job = self._round(Priority.BACKFILL)
-            job.orders_whole = bool(self.orders_whole)
             cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
-            for _ in range(min(EXPLORE, len(names))):
-                self._explored = (self._explored + 1) % len(names)
-                await self._one_symbol(job, names[self._explored], cursors)
+            for ground in wide:
+                if ground.orders_whole:
+                    job.orders_whole.add(ground.market)
+                for name in ground.explore(EXPLORE, await self._assets(ground)):
+                    await self._one_symbol(job, ground, name, cursors)
 
     async def deepen(self) -> None:
         """Read what is wanted from before the first look, taking turns with the slow sweeps."""
@@ -157,14 +165,18 @@ class Sweeper:
 
     async def _admit(self, job: Round, cursors: Cursors) -> None:
         """Write down what was away for longer than the venue keeps it: a gap that nothing can close."""
+        grounds = {ground.market: ground for ground in self.grounds}
 
         def write(tx: Transaction) -> None:
             for (dataset, market, symbol), (_, proven) in cursors.items():
-                oldest = self._oldest(dataset, job.now)
+                ground = grounds.get(market)
+                if ground is None or not ground.has(dataset):
+                    continue
+                oldest = self.oldest(ground, dataset, job.now)
                 if proven < oldest:
                     tx.open_gap(self.account, dataset, market, symbol, proven, RETENTION, job.now, oldest)
-                kept = self.venue.retention.get(dataset)
-                if symbol or kept is None or kept.keeps_unfilled is None:
+                kept = ground.section.retention[dataset]
+                if symbol or kept.keeps_unfilled is None:
                     continue
                 if proven < (forgotten := job.now - kept.keeps_unfilled):
                     subject = f"{dataset}:{stamp(proven)}"
@@ -176,78 +188,105 @@ class Sweeper:
 
     async def _state(self, job: Round) -> None:
         await self.rest.run(self.venue.snapshot(self.settle), job.priority, self.recording(job))
-        await self.rest.run(self.venue.open_orders(self.settle), job.priority, self.recording(job))
+        for ground in self.grounds:
+            flow = ground.section.open_orders(self.settle)
+            await self.rest.run(flow, job.priority, self.recording(job))
 
-    async def _transfers(self, job: Round, cursors: Cursors) -> None:
-        start = self._start(cursors, TRANSFERS, "", job.now, job.margin)
-        flow = self.venue.transfers(start, job.now, sorted(self.pinned))
-        swept = await self.rest.run(flow, job.priority, self.recording(job))
-        self.took(job, TRANSFERS, swept)
-
-    async def _whole_orders(self, job: Round, cursors: Cursors) -> None:
-        if self.orders_whole is False:
+    async def _transfers(self, job: Round, ground: Ground, cursors: Cursors) -> None:
+        if not ground.has(TRANSFERS):
             return
-        start = self._start(cursors, ORDERS, "", job.now, job.margin)
+        start = self.start(cursors, ground, TRANSFERS, "", job.now, job.margin)
+        flow = ground.section.transfers(start, job.now, sorted(self.pinned))
+        swept = await self.rest.run(flow, job.priority, self.recording(job))
+        job.took(ground.market, TRANSFERS, swept)
+
+    async def _whole_orders(self, job: Round, ground: Ground, cursors: Cursors) -> None:
+        if ground.orders_whole is False:
+            return
+        start = self.start(cursors, ground, ORDERS, "", job.now, job.margin)
+        flow = ground.section.orders(None, start, job.now)
         try:
-            swept = await self.rest.run(
-                self.venue.orders(None, start, job.now), job.priority, self.recording(job)
-            )
+            swept = await self.rest.run(flow, job.priority, self.recording(job))
         except BadRequest as error:
             log.info("all orders need a symbol here", account=self.account, code=error.code)
-            self.orders_whole = False
+            ground.orders_whole = False
             return
-        self.orders_whole = job.orders_whole = swept.supported
+        ground.orders_whole = swept.supported
         if swept.supported:
-            self.took(job, ORDERS, swept)
+            job.orders_whole.add(ground.market)
+            job.took(ground.market, ORDERS, swept)
 
-    async def _likely(self, job: Round) -> list[str]:
+    async def _likely(self, job: Round) -> list[tuple[Ground, str]]:
         """List the symbols to sweep, the liveliest first.
 
         After a (re)connect weight is scarce, so only those that income, orders, positions or open orders
         name; the slow sweeps go through the rest.
         """
-        known = await self.recorder.submit(lambda tx: tx.known_symbols(self.account, self.venue.market))
-        names = self.pinned | job.symbols
-        if job.priority is not Priority.SEAM or not job.orders_whole:
-            names |= {name for name, last in known.items() if last >= job.now - RECENT}
-            if len(self.all_symbols) <= FEW:
-                names |= set(self.all_symbols)
-        oldest = self.ledger.born
-        return sorted(names, key=lambda name: known.get(name, oldest), reverse=True)
+        found: list[tuple[datetime, Ground, str]] = []
+        for ground in self.grounds:
+            market = ground.market
+            known = await self.recorder.submit(
+                lambda tx, market=market: tx.known_symbols(self.account, market)
+            )
+            names = job.symbols[market] | {name for name in self.pinned if self._may_have(ground, name)}
+            if job.priority is not Priority.SEAM or market not in job.orders_whole:
+                names |= {name for name, last in known.items() if last >= job.now - RECENT}
+                if len(ground.symbols) <= FEW:
+                    names |= set(ground.symbols)
+                else:
+                    names |= ground.likely(job.assets[market] | await self._assets(ground))
+            found += [(known.get(name, self.ledger.born), ground, name) for name in sorted(names)]
+        found.sort(key=lambda one: one[0], reverse=True)
+        return [(ground, name) for _, ground, name in found]
 
-    async def _each_symbol(self, job: Round, names: list[str], cursors: Cursors, step: Step | None) -> None:
+    async def _assets(self, ground: Ground) -> set[str]:
+        """Return the assets of a market that are held."""
+
+        def held(_: Transaction) -> set[str]:
+            beliefs = self.ledger.beliefs
+            rows = [] if beliefs is None else list(beliefs.balances.values())
+            return {row.asset for row in rows if row.market == ground.market and row.total}
+
+        return await self.recorder.submit(held)
+
+    async def _each_symbol(self, job: Round, names: list[tuple[Ground, str]], cursors: Cursors,
+                           step: Step | None) -> None:  # fmt: skip
         gate = asyncio.Semaphore(AT_ONCE)
         done = 0
 
-        async def one(name: str) -> None:
+        async def one(ground: Ground, name: str) -> None:
             nonlocal done
             async with gate:
-                await self._one_symbol(job, name, cursors)
+                await self._one_symbol(job, ground, name, cursors)
             done += 1
             if step is not None:
                 step(self.account, done, len(names))
 
         try:
             async with asyncio.TaskGroup() as group:
-                for name in names:
-                    group.create_task(one(name), name=f"accountd-sweep-{self.account}-{name}")
+                for ground, name in names:
+                    task = f"accountd-sweep-{self.account}-{name}"
+                    group.create_task(one(ground, name), name=task)
         except ExceptionGroup as failed:
             raise _gravest(failed) from None
 
-    async def _one_symbol(self, job: Round, symbol: str, cursors: Cursors) -> None:
+    async def _one_symbol(self, job: Round, ground: Ground, symbol: str, cursors: Cursors) -> None:
         """Orders before fills: a fill learns its client order id from its order."""
-        flows = [(ALGO_ORDERS, self.venue.algo_orders), (FILLS, self.venue.fills)]
-        if not job.orders_whole:
-            flows.insert(0, (ORDERS, self.venue.orders))
+        section = ground.section
+        flows = [(ORDERS, section.orders), (ALGO_ORDERS, section.algo_orders), (FILLS, section.fills)]
+        if ground.market in job.orders_whole:
+            del flows[0]
         for dataset, flow in flows:
-            start = self._start(cursors, dataset, symbol, job.now, job.margin)
+            if not ground.has(dataset):
+                continue
+            start = self.start(cursors, ground, dataset, symbol, job.now, job.margin)
             try:
                 swept = await self.rest.run(flow(symbol, start, job.now), job.priority, self.recording(job))
             except BadRequest as error:  # one symbol that the venue does not know must not stop the rest
                 await self._refused(job, dataset, symbol, error)
                 continue
-            self.took(job, dataset, swept)
-            await self._prove_dataset(job, cursors, dataset, symbol)
+            job.took(ground.market, dataset, swept)
+            await proof.dataset(self, job, cursors, ground, dataset, symbol)
 
     async def _refused(self, job: Round, dataset: str, symbol: str, error: BadRequest) -> None:
         log.warning("symbol refused", account=self.account, symbol=symbol, dataset=dataset, code=error.code)
@@ -258,69 +297,6 @@ class Sweeper:
             )
         )
 
-    async def _vanished(self, job: Round) -> None:
-        """Ask for each order that is open here and was not shown: it ended while nobody told us."""
-        ledger, before = self.ledger, job.proven
-
-        def held(_: Transaction) -> list[OrderKey]:
-            beliefs = ledger.beliefs
-            open_ = {} if beliefs is None else beliefs.open
-            return [key for key, order in open_.items() if order.updated_at < before and key not in job.shown]
-
-        missing: list[OrderKey] = []
-        for key in await self.recorder.submit(held):
-            _, symbol, kind, order_id = key
-            flow = self.venue.order(symbol, order_id) if kind == "order" else self.venue.algo_order(order_id)
-            if not await self.rest.run(flow, job.priority, self.recording(job)):
-                missing.append(key)
-        if missing:
-            log.warning("orders the venue no longer shows", account=self.account, orders=len(missing))
-            await self.recorder.submit(lambda tx: self._mark_missing(tx, missing, job.now))
-
-    def _mark_missing(self, tx: Transaction, keys: list[OrderKey], now: datetime) -> None:
-        tx.mark_missing(self.account, keys, now)
-        beliefs = self.ledger.beliefs
-        for key in keys:
-            if beliefs is not None and (order := beliefs.open.pop(key, None)) is not None:
-                order.missing_since = now
-            tx.open_finding(
-                self.account, "order_missing", "warning", ":".join(key), {"since": stamp(now)}, now
-            )
-
-    # -- proof
-
-    async def _prove(self, job: Round, cursors: Cursors) -> None:
-        for dataset in (BALANCES, POSITIONS, TRANSFERS):
-            await self._prove_dataset(job, cursors, dataset, "")
-        await self._prove_dataset(job, cursors, ORDERS, "")
-        for dataset in (FILLS, ALGO_ORDERS):
-            await self._prove_dataset(job, cursors, dataset, "")
-        await self.recorder.submit(
-            lambda tx: tx.resolve_findings(self.account, "stream_missed", None, job.now)
-        )
-
-    async def _prove_dataset(self, job: Round, cursors: Cursors, dataset: str, symbol: str) -> None:
-        """Move the cursor of one dataset, unless a window of it could not be read."""
-        market = self.venue.market
-        mine = [hole for hole in job.unproven if hole.reason.startswith(f"{dataset}:")]
-        holes = [hole for hole in mine if hole.symbol in (symbol, None)]
-        start = self._start(cursors, dataset, symbol, job.now, overlap=timedelta(0))
-
-        if dataset in (BALANCES, POSITIONS) and (dataset, market, symbol) not in cursors:
-            start = job.proven  # a snapshot proves its moment, not what was before
-
-        def write(tx: Transaction) -> None:
-            begin = start
-            for hole in sorted(holes, key=lambda one: one.start):
-                tx.open_gap(self.account, dataset, market, symbol, hole.start, hole.reason, job.now, hole.end)
-                if begin < hole.start:
-                    tx.extend_coverage(self.account, dataset, market, symbol, begin, hole.start, job.now)
-                begin = max(begin, hole.end)
-            if begin <= job.proven:
-                tx.extend_coverage(self.account, dataset, market, symbol, begin, job.proven, job.now)
-
-        await self.recorder.submit(write)
-
     # -- helpers of the steps
 
     def _round(self, priority: Priority) -> Round:
@@ -328,34 +304,27 @@ class Sweeper:
         margin = max(OVERLAP, 3 * self.settle) if priority > Priority.CANARY else 2 * self.settle
         return Round(now=now, proven=now - self.settle, priority=priority, margin=margin)
 
-    def _start(self, cursors: Cursors, dataset: str, symbol: str, now: datetime,
-               overlap: timedelta) -> datetime:  # fmt: skip
+    def start(self, cursors: Cursors, ground: Ground, dataset: str, symbol: str, now: datetime,
+              overlap: timedelta) -> datetime:  # fmt: skip
         """Return from when on to read: the cursor less an overlap, but not before what the venue keeps."""
-        oldest = self._oldest(dataset, now)
-        cursor = cursors.get((dataset, self.venue.market, symbol))
+        oldest = self.oldest(ground, dataset, now)
+        cursor = cursors.get((dataset, ground.market, symbol))
         if cursor is None:  # the last day at once; what is before it comes at leisure (`history`)
-            return max(self.first(dataset, now), now - FIRST_LOOK)
+            return max(self.first(ground, dataset, now), now - FIRST_LOOK)
         start = cursor[1] - overlap
         return max(start if self.since is None else min(start, self.since), oldest)
 
-    def first(self, dataset: str, now: datetime) -> datetime:
+    def first(self, ground: Ground, dataset: str, now: datetime) -> datetime:
         """Return from when on a dataset is wanted: as settings say, and as the venue keeps it."""
-        oldest = self._oldest(dataset, now)
+        oldest = self.oldest(ground, dataset, now)
         return oldest if self.backfill is None else max(self.ledger.born - self.backfill, oldest)
 
-    def _oldest(self, dataset: str, now: datetime) -> datetime:
+    def oldest(self, ground: Ground, dataset: str, now: datetime) -> datetime:
         """Return the first moment that the venue still tells of; snapshots have no history to end."""
-        kept = self.venue.retention.get(dataset)
+        kept = ground.section.retention.get(dataset)
         if kept is None or not kept.keeps:
             return now - NO_LIMIT
         return now - kept.keeps + timedelta(minutes=1)
-
-    def took(self, job: Round, dataset: str, swept: Swept) -> None:
-        job.symbols |= swept.symbols
-        for hole in swept.unproven:
-            job.unproven.append(
-                Window(start=hole.start, end=hole.end, symbol=hole.symbol, reason=f"{dataset}: {hole.reason}")
-            )
 
     def recording(self, job: Round) -> Callable[[Page], Awaitable[None]]:
         async def record(page: Page) -> None:
@@ -370,15 +339,18 @@ class Sweeper:
             kind = "order" if told.dataset == ORDERS else "algo"
             job.shown |= {(told.market, symbol, kind, name) for symbol, name in told.keys}
         elif isinstance(told, Order):
-            job.symbols.add(told.symbol)
-            if told.kind == "algo" and told.actual_order_id:
-                job.symbols.add(told.symbol)
+            job.symbols[told.market].add(told.symbol)
             job.shown.add(order_key(told))
         elif isinstance(told, Position):
             if told.quantity:
-                job.symbols.add(told.symbol)
-        elif isinstance(told, TransferTold) and told.symbol:
-            job.symbols.add(told.symbol)
+                job.symbols[told.market].add(told.symbol)
+        elif isinstance(told, Balance):
+            if told.total:
+                job.assets[told.market].add(told.asset)
+        elif isinstance(told, TransferTold):
+            job.assets[told.market].add(told.asset)
+            if told.symbol:
+                job.symbols[told.market].add(told.symbol)
 
     async def _record(self, page: Page) -> None:
         telling = Telling(

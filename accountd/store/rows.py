@@ -56,7 +56,7 @@ class Gap(msgspec.Struct, kw_only=True):
 
 
 JOURNAL = ("account_id", "seq", "source", "kind", "event_time", "received_at", "session_id", "raw", "salt",
-           "digest", "head")  # fmt: skip
+           "digest", "head", "live_since", "loaded_seq")  # fmt: skip
 ORDERS = ("account_id", "market", "symbol", "kind", "order_id", "client_order_id", "side", "position_side",
           "type", "time_in_force", "status", "price", "stop_price", "quantity", "filled_quantity",
           "average_price", "filled_quote", "reduce_only", "created_at", "updated_at", "source",
@@ -76,7 +76,7 @@ TRANSFERS = ("account_id", "market", "kind", "transfer_id", "asset", "amount", "
 FINDINGS = ("finding_id", "account_id", "kind", "severity", "subject", "detail", "opened_at",
             "resolved_at")  # fmt: skip
 OUTBOX = ("message_id", "account_id", "hook", "type", "body", "created_at", "next_attempt_at", "status",
-          "reason", "attempts", "order_key")  # fmt: skip
+          "reason", "attempts", "order_key", "event_at", "received_at", "committed_at", "summary_id")  # fmt: skip
 
 
 def amount(value: Decimal | None) -> str | None:
@@ -105,7 +105,7 @@ def journal(changes: Changes) -> Iterator[Row]:
     a = changes.account_id
     for r in changes.journal:
         yield (a, r.seq, r.source, r.kind, moment(r.event_time), moment(r.received_at), r.session_id, r.raw,
-               r.salt, r.digest, r.head)  # fmt: skip
+               r.salt, r.digest, r.head, moment(r.live_since), r.loaded_seq)  # fmt: skip
 
 
 def orders(changes: Changes) -> Iterator[Row]:
@@ -198,10 +198,11 @@ def findings(changes: Changes) -> Iterator[Row]:
                moment(f.resolved_at))  # fmt: skip
 
 
-def outbox(row: OutboxRow) -> Row:
+def outbox(row: OutboxRow, committed_at: str) -> Row:
     """Map one alert for one hook."""
     return (row.message_id, row.account_id, row.hook, row.type, row.body, moment(row.created_at),
-            moment(row.next_attempt_at), row.status, row.reason, row.attempts, row.order_key)  # fmt: skip
+            moment(row.next_attempt_at), row.status, row.reason, row.attempts, row.order_key,
+            moment(row.event_at), moment(row.received_at), committed_at, row.summary_id)  # fmt: skip
 
 
 class Reader:

@@ -80,18 +80,21 @@ class Beliefs:
                     self._want_order(told, want)  # type: ignore[arg-type]
                 elif kind is Fill:
                     self._want_fill(told, want)  # type: ignore[arg-type]
-                elif isinstance(told, Absent):
-                    self._want_absent(told, want)
+                elif kind is Absent:
+                    self._want_absent(told, want)  # type: ignore[arg-type]
                 elif kind is Transfer:
-                    name = (told.market, told.kind, told.transfer_id, told.asset)  # type: ignore[union-attr]
-                    if name not in self.transfers:
-                        want.transfers.add(name)
+                    self._want_transfer(told, want)  # type: ignore[arg-type]
         return want
 
     def _want_order(self, told: Order, want: Wanted) -> None:
         key = order_key(told)
         if key not in self.orders:
             want.orders.add(key)
+
+    def _want_transfer(self, told: Transfer, want: Wanted) -> None:
+        key = (told.market, told.kind, told.transfer_id, told.asset)
+        if key not in self.transfers:
+            want.transfers.add(key)
 
     def _want_absent(self, told: Absent, want: Wanted) -> None:
         if told.key not in self.orders:

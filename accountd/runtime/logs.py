@@ -31,11 +31,11 @@ def hide(*secrets: str | SecretStr | None) -> None:
 def hide_settings(settings: Settings) -> None:
     """Mask every secret that the settings hold, also the password inside the database's address."""
     password = urlsplit(settings.database_url).password
-    hide(password, settings.web.token)
+    hide(password, settings.web.token, *settings.journal.anchor_secret)
     for account in settings.accounts.values():
         hide(account.api_key, account.api_secret, account.private_key_passphrase)
     for hook in settings.hooks.values():
-        hide(*hook.secret)
+        hide(*hook.hidden())
 
 
 def mask(text: str) -> str:

@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from accountd.errors import DatabaseGone, SettingsError
-from accountd.store.exact import ExactSum
+from accountd.store.exact import ExactSum, product
 from accountd.store.faults import translated
 
 BUSY_TIMEOUT = 30.0  # seconds
@@ -145,6 +145,7 @@ def _sqlite_reader(path: Path) -> Callable[[], sqlite3.Connection]:
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute("PRAGMA synchronous=FULL")
             connection.create_aggregate("dsum", 1, cast(Any, ExactSum))
+            connection.create_function("dmul", 2, product, deterministic=True)
         except sqlite3.Error:
             connection.close()
             raise

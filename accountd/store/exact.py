@@ -1,4 +1,4 @@
-"""Exact sums on SQLite, whose own SUM() would go through floating point."""
+"""Exact arithmetic on SQLite, whose own would go through floating point."""
 
 from __future__ import annotations
 
@@ -26,3 +26,12 @@ class ExactSum:
     def finalize(self) -> str | None:
         """Return the sum."""
         return None if self.total is None else money_text(self.total)
+
+
+def product(one: str | int | None, other: str | int | None) -> str | None:
+    """Return the exact product, the SQLite function ``dmul``; NULL of NULL, and a REAL is refused."""
+    if one is None or other is None:
+        return None
+    if not isinstance(one, str | int) or not isinstance(other, str | int):
+        raise TypeError("dmul multiplies decimal text or integers")
+    return money_text(_EXACT.multiply(Decimal(one), Decimal(other)))

@@ -179,6 +179,11 @@ mutes = _table(  # which alerts are not to be told for a while; an empty filter 
     *_need(Instant, "created_at", "until"), *_text("reason"),
 )  # fmt: skip
 
+prices = _table(  # no account: what public market streams told, at fills and once a minute
+    "prices", *_key("market", "symbol"), Column("at", Instant, primary_key=True),
+    *_money("mark", "bid", "ask"), *_need(Text, "source"),
+)  # fmt: skip
+
 # Append-only tables: a DELETE, or an UPDATE of what was told, is refused by trigger. Two exceptions: the
 # journal's raw bytes may be pruned to NULL, and a fill may learn its client order id.
 APPEND_ONLY = ("order_events", "balance_history", "position_history", "journal", "fills", "fill_corrections",
@@ -189,7 +194,13 @@ CANONICAL = "{0} IS NULL OR ({0} NOT GLOB '*[^0-9.-]*' AND {0} GLOB '*[0-9]*')"
 # No order with one of these words is open; a word that the venue invents tomorrow counts as open.
 CLOSED = "'FILLED','CANCELED','REJECTED','EXPIRED','EXPIRED_IN_MATCH','FINISHED'"
 
-Index("fills_by_order", fills.c.account_id, fills.c.market, fills.c.symbol, fills.c.order_id)
+# The order first: a person who looks for an order knows its number and nothing else. Indexes by day
+# (fills_by_day, transfers_by_day) are on expressions, which differ by database: revision 0007 makes them.
+Index("fills_by_order", fills.c.order_id, fills.c.symbol, fills.c.market, fills.c.account_id)
+Index("orders_by_id", orders.c.order_id)
+Index("orders_by_client", orders.c.client_order_id)
+_placed = text("kind = 'algo' AND actual_order_id IS NOT NULL")
+Index("orders_by_actual", orders.c.actual_order_id, sqlite_where=_placed, postgresql_where=_placed)
 Index("fills_by_time", fills.c.account_id, fills.c.traded_at)
 Index("orders_by_time", orders.c.account_id, orders.c.updated_at)
 _open = text(f"missing_since IS NULL AND status NOT IN ({CLOSED})")
@@ -197,6 +208,9 @@ Index(
     "orders_open", orders.c.account_id, orders.c.market, orders.c.symbol, sqlite_where=_open,
     postgresql_where=_open,
 )  # fmt: skip
+for _history in (balance_history, position_history):
+    _by_time = [column for column in _history.primary_key if column.name != "n"]
+    Index(f"{_history.name}_by_time", *_by_time, _history.c.updated_at)
 Index("transfers_by_time", transfers.c.account_id, transfers.c.occurred_at)
 Index("outbox_due", outbox.c.status, outbox.c.hook, outbox.c.next_attempt_at)
 Index("outbox_by_summary", outbox.c.summary_id)

@@ -1,4 +1,4 @@
-"""Prices from public market streams."""
+"""What public market streams tell; the prices that views read came with 0007."""
 
 from __future__ import annotations
 

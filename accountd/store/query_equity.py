@@ -1,0 +1,73 @@
+"""The course of an account's money over time, thinned out to as many points as a picture has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from accountd.store.types import time_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EquityPoint:
+    """The wallet at a moment, and with the open positions at the mark price of then; None: price not known.
+
+    On SQLite ``unrealized_pnl`` and ``equity`` went through floating point; ``total`` is exact everywhere.
+    """
+
+    at: datetime
+    total: Decimal
+    unrealized_pnl: Decimal | None
+    equity: Decimal | None
+
+
+_FIRST = """
+SELECT {columns} FROM equity_curve
+WHERE account_id = :account AND market = :market AND asset = :asset AND at <= :at
+ORDER BY at DESC, n DESC LIMIT 1
+"""
+
+
+def equity(
+    conn: Connection, account: str, market: str, asset: str, since: datetime, until: datetime,
+    points: int = 200,
+) -> Iterator[EquityPoint]:  # fmt: skip
+    """Yield at most ``points`` states of a balance from ``since`` to ``until``, the last of each step.
+
+    What did not change is not repeated. The cost is that of ``points`` index look-ups, however long the
+    history is.
+    """
+    sqlite = conn.dialect.name == "sqlite"
+    query = text(_FIRST.format(columns="at, n, total, unrealized_pnl, equity"))
+    step = (until - since) / max(points, 1)
+    last: int | None = None
+    for number in range(1, points + 1):
+        at = since + step * number
+        told = conn.execute(
+            query,
+            {"account": account, "market": market, "asset": asset, "at": time_text(at) if sqlite else at},
+        ).first()
+        if told is None or told.n == last:
+            continue
+        last = told.n
+        yield EquityPoint(
+            at=_moment(told.at), total=_decimal(told.total), unrealized_pnl=_maybe(told.unrealized_pnl),
+            equity=_maybe(told.equity),
+        )  # fmt: skip
+
+
+def _moment(value: Any) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
+def _decimal(value: Any) -> Decimal:
+    return value if isinstance(value, Decimal) else Decimal(str(value))
+
+
+def _maybe(value: Any) -> Decimal | None:
+    return None if value is None else _decimal(value)

@@ -1,0 +1,136 @@
+"""Which rows a named query gives, in which order, and how they stream."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table, and_, or_, select
+from sqlalchemy.engine import RowMapping
+from sqlalchemy.sql.elements import ColumnElement
+
+from accountd.store import tables
+
+CLOSED = [word.strip("'") for word in tables.CLOSED.split(",")]
+BATCH = 1000  # rows that are in memory at a time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which rows; None does not restrict, and what a table has no column for does not restrict it.
+
+    ``since`` is inclusive, ``until`` exclusive, both in venue time. ``symbol`` also means the asset where
+    rows have one. ``order_id`` also finds an algo order by the plain order that it placed. ``kind`` is that
+    of an order (order, algo), a transfer (funding_fee ...) or a finding. ``limit`` counts from the oldest,
+    or with ``newest`` from the newest, which then comes first. ``open`` keeps what is open, or with False
+    what is over, of orders, gaps, findings and sessions.
+    """
+
+    account: str | None = None
+    market: str | None = None
+    symbol: str | None = None
+    side: str | None = None
+    status: str | None = None
+    kind: str | None = None
+    order_id: str | None = None
+    client_order_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    limit: int | None = None
+    newest: bool = False
+    open: bool | None = None
+
+
+EVERYTHING = Filter()
+_EQUAL = {
+    "account_id": "account", "market": "market", "side": "side", "status": "status", "kind": "kind",
+    "client_order_id": "client_order_id",
+}  # fmt: skip
+
+
+def stream(conn: Connection, query: Select[Any]) -> Generator[RowMapping, None, None]:
+    """Run a query and yield its rows, a batch in memory at a time."""
+    with conn.execute(query.execution_options(yield_per=BATCH)) as found:
+        yield from found.mappings()
+
+
+def filtered(table: Table, at: ColumnElement[Any], f: Filter) -> Select[Any]:
+    """Return the rows of a table that the filter keeps, by ``at`` and then by key."""
+    query = where(table, at, f)
+    order = [at, *table.primary_key]
+    query = query.order_by(*([column.desc() for column in order] if f.newest else order))
+    return query if f.limit is None else query.limit(f.limit)
+
+
+def where(table: Table, at: ColumnElement[Any], f: Filter) -> Select[Any]:
+    """Return the rows of a table that the filter keeps, in no order and without its limit."""
+    query, c = select(table), table.c
+    for name, field in _EQUAL.items():
+        if (wanted := getattr(f, field)) is not None and name in c:
+            query = query.where(c[name] == wanted)
+    if f.symbol is not None:
+        named = [c[name] == f.symbol for name in ("symbol", "asset") if name in c]
+        query = query.where(or_(*named)) if named else query
+    if f.order_id is not None and "order_id" in c:
+        # Two index look-ups; an order has one such link at most.
+        told = [c.order_id == f.order_id]
+        if "actual_order_id" in c:
+            told.append(c.actual_order_id == f.order_id)
+        query = query.where(or_(*told))
+    if f.since is not None:
+        query = query.where(at >= f.since)
+    if f.until is not None:
+        query = query.where(at < f.until)
+    if f.open is not None:
+        query = query.where(*_open(table, f.open))
+    return query
+
+
+def _open(table: Table, wanted: bool) -> list[ColumnElement[bool]]:
+    """Return what keeps the rows that are open, or those that are over."""
+    c = table.c
+    if table is tables.orders:
+        over = or_(c.missing_since.is_not(None), c.status.in_(CLOSED))
+        return [and_(c.missing_since.is_(None), c.status.not_in(CLOSED)) if wanted else over]
+    ended = next((c[name] for name in ("closed_at", "resolved_at") if name in c), None)
+    if ended is None:
+        return []
+    return [ended.is_(None) if wanted else ended.is_not(None)]
+
+
+def account_ids(conn: Connection) -> list[str]:
+    """Return the ids of all accounts."""
+    name = tables.accounts.c.account_id
+    return list(conn.execute(select(name).order_by(name)).scalars())
+
+
+def ordered(conn: Connection, table: Table, at: ColumnElement[Any], f: Filter) -> Iterator[RowMapping]:
+    """Yield the rows of a large table in order of time, over all accounts without sorting the table.
+
+    Every index begins with the account, so each account is read in its order and the streams are merged.
+    """
+    names = [f.account] if f.account is not None else account_ids(conn)
+    direct = f.order_id is not None or f.client_order_id is not None  # few rows, found by their own index
+    if len(names) <= 1 or direct:
+        yield from stream(conn, filtered(table, at, f))
+        return
+    with ExitStack() as stack:
+        each = [
+            stack.enter_context(closing(stream(conn, filtered(table, at, replace(f, account=name)))))
+            for name in names
+        ]
+        merged = heapq.merge(*each, key=sort_key(table, at), reverse=f.newest)
+        for n, row in enumerate(merged):
+            if n == f.limit:
+                return
+            yield row
+
+
+def sort_key(table: Table, at: ColumnElement[Any]) -> Callable[[RowMapping], tuple[Any, ...]]:
+    """Return what rows of a table are ordered by."""
+    return itemgetter(at.key, *(column.key for column in table.primary_key))

@@ -1,0 +1,132 @@
+"""Profit by day, month or symbol, added up exactly on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from accountd.errors import QueryRefused
+from accountd.store.query_filter import EVERYTHING, Filter
+from accountd.store.types import time_text
+
+ZERO = Decimal(0)
+BY = ("day", "month", "symbol")
+# Kinds of transfers that move money without earning it, or that the fills tell already.
+_MOVES = (
+    "('realized_pnl','commission','transfer','deposit','withdrawal','coin_swap_deposit','coin_swap_withdraw')"
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class PnlRow:
+    """What one day, month or symbol earned in one asset; every amount is of that asset unless said otherwise.
+
+    ``realized_pnl`` is None where the venue tells none (spot). ``fees`` holds the commission by asset as
+    paid, positive; ``fees_valued`` is what of it has a price in ``asset``, ``fees_unvalued`` the rest by
+    asset. ``other`` is income that is neither trading nor funding: interest, rebates, insurance. ``net`` is
+    realized_pnl + funding + other − fees_valued.
+    """
+
+    account_id: str
+    market: str
+    bucket: str
+    asset: str
+    fills: int = 0
+    realized_pnl: Decimal | None = None
+    funding: Decimal = ZERO
+    other: Decimal = ZERO
+    fees: dict[str, Decimal] = field(default_factory=dict)
+    fees_valued: Decimal = ZERO
+    fees_unvalued: dict[str, Decimal] = field(default_factory=dict)
+
+    @property
+    def net(self) -> Decimal:
+        """What was earned after fees, in ``asset``; fees without a known price are not in it."""
+        return (self.realized_pnl or ZERO) + self.funding + self.other - self.fees_valued
+
+
+_FILLS = """
+SELECT account_id, market, {bucket} AS bucket, pnl_asset, commission_asset, COUNT(*) AS fills,
+       {sum}(realized_pnl) AS realized_pnl, {sum}(commission) AS paid,
+       {sum}({valued}) AS valued, {sum}(CASE WHEN fee_price IS NULL THEN commission END) AS unvalued
+FROM fill_values WHERE {where}
+GROUP BY account_id, market, {bucket}, pnl_asset, commission_asset
+"""
+_INCOME = """
+SELECT account_id, market, {bucket} AS bucket, asset,
+       {sum}(CASE WHEN kind = 'funding_fee' THEN amount END) AS funding,
+       {sum}(CASE WHEN kind <> 'funding_fee' THEN amount END) AS other
+FROM transfers
+WHERE kind NOT IN {moves} AND kind NOT LIKE '%transfer%' AND {where}
+GROUP BY account_id, market, {bucket}, asset
+"""
+
+
+def pnl(conn: Connection, by: str = "day", f: Filter = EVERYTHING) -> Iterator[PnlRow]:
+    """Yield profit by ``day``, ``month`` (UTC) or ``symbol``, sorted by that and then by account.
+
+    Rows of different assets are never added. Reads account, market, symbol, since and until of the filter.
+
+    Raises:
+        QueryRefused: ``by`` is none of the three.
+    """
+    if by not in BY:
+        raise QueryRefused(f"profit is shown by {', '.join(BY)}, not by {by!r}")
+    rows: dict[tuple[str, str, str, str], PnlRow] = {}
+
+    def row(told: Any, asset: str | None) -> PnlRow:
+        key = (told.bucket or "", told.account_id, told.market, asset or "")
+        if key not in rows:
+            rows[key] = PnlRow(
+                account_id=told.account_id, market=told.market, bucket=key[0], asset=asset or ""
+            )
+        return rows[key]
+
+    for told in _ask(conn, _FILLS, by, "traded_at", f):
+        one = row(told, told.pnl_asset)
+        one.fills += told.fills
+        if told.realized_pnl is not None:
+            one.realized_pnl = (one.realized_pnl or ZERO) + _exact(told.realized_pnl)
+        if told.commission_asset is not None and told.paid is not None:
+            one.fees[told.commission_asset] = _exact(told.paid)
+            one.fees_valued += _exact(told.valued or 0)
+            if told.unvalued is not None:
+                one.fees_unvalued[told.commission_asset] = _exact(told.unvalued)
+    for told in _ask(conn, _INCOME, by, "occurred_at", f):
+        one = row(told, told.asset)
+        one.funding += _exact(told.funding or 0)
+        one.other += _exact(told.other or 0)
+    yield from (rows[key] for key in sorted(rows))
+
+
+def _ask(conn: Connection, sql: str, by: str, at: str, f: Filter) -> Iterator[Any]:
+    sqlite = conn.dialect.name == "sqlite"
+    limits: dict[str, tuple[str, Any]] = {
+        "account": ("account_id = :account", f.account),
+        "market": ("market = :market", f.market),
+        "symbol": ("symbol = :symbol", f.symbol),
+        "since": (f"{at} >= :since", f.since),
+        "until": (f"{at} < :until", f.until),
+    }
+    wanted = {name: value for name, (_, value) in limits.items() if value is not None}
+    if sqlite:
+        wanted |= {name: time_text(wanted[name]) for name in ("since", "until") if name in wanted}
+    length = {"day": 10, "month": 7}.get(by)
+    day = f"substr({at}, 1, {length})" if sqlite else f"substr(accountd_day({at}), 1, {length})"
+    query = sql.format(
+        bucket="symbol" if length is None else day,
+        sum="dsum" if sqlite else "SUM",
+        valued="dmul(commission, fee_price)" if sqlite else "commission * fee_price",
+        where=" AND ".join(limits[name][0] for name in wanted) or "1 = 1",
+        moves=_MOVES,
+    )
+    yield from conn.execute(text(query), wanted)
+
+
+def _exact(value: Any) -> Decimal:
+    """Read a sum, which SQLite tells as text."""
+    return value if isinstance(value, Decimal) else Decimal(value)

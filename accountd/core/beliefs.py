@@ -17,6 +17,7 @@ from accountd.core.changes import (
     TransferKey,
     Wanted,
 )
+from accountd.core.doubts import Doubts
 from accountd.core.told import Absent, Balance, Fill, Order, Position, Telling, Transfer
 
 K = TypeVar("K")
@@ -65,6 +66,8 @@ class Beliefs:
         self.open: dict[OrderKey, Order] = {}
         self.nameless: Recent[OrderKey, list[FillKey]] = Recent(1_000)
         self.fills: Recent[FillKey, Fill] = Recent(limit)
+        self.otherwise: Recent[tuple[str, ...], None] = Recent(1_000)  # tellings that differ, known already
+        self.doubts = Doubts()
         self.transfers: Recent[TransferKey, Transfer] = Recent(limit)
         self.balances: dict[BalanceKey, Balance] = {}
         self.positions: dict[PositionKey, Position] = {}

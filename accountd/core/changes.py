@@ -50,6 +50,18 @@ class OrderEvent(msgspec.Struct, gc=False):
     journal_seq: int
 
 
+class FillCorrection(msgspec.Struct, gc=False):
+    """What was told of a fill otherwise than first. ``kind`` is conflict, or withdrawn: no longer shown."""
+
+    key: FillKey
+    correction_id: str
+    kind: str
+    told: Fill
+    source: str
+    received_at: datetime
+    journal_seq: int
+
+
 def finding_name(account_id: str, kind: str, subject: str) -> str:
     """Return the id of a finding, the same whoever opens it and however often."""
     return hashlib.sha256("\x00".join((account_id, kind, subject)).encode()).hexdigest()[:24]
@@ -95,6 +107,7 @@ class Changes(msgspec.Struct, kw_only=True):
     orders: dict[OrderKey, Order] = {}
     order_events: list[OrderEvent] = []
     fills: dict[FillKey, Fill] = {}  # new rows
+    fill_corrections: list[FillCorrection] = []
     fill_client_ids: dict[FillKey, str] = {}  # rows that were there and learn their client order id
     balances: dict[BalanceKey, Balance] = {}
     balance_history: list[Balance] = []

@@ -9,7 +9,17 @@ from typing import Any
 
 from accountd.core import journal, merge, ringing
 from accountd.core.beliefs import Beliefs, event_key, order_key
-from accountd.core.changes import Changes, Finding, JournalRow, OrderEvent, OrderKey, finding_name
+from accountd.core.changes import (
+    Changes,
+    FillCorrection,
+    FillKey,
+    Finding,
+    JournalRow,
+    OrderEvent,
+    OrderKey,
+    finding_name,
+)
+from accountd.core.doubts import DRIFT
 from accountd.core.lifecycle import is_final
 from accountd.core.told import (
     POSITIONS,
@@ -60,6 +70,8 @@ class Fold:
             self.seq = self.changes.seq + 1
             for told in telling.told:
                 TELL[type(told)](self, told)
+            if self.beliefs.doubts.open:
+                self._review()
             if telling.keep or self.changed:
                 for held, told_again in self.seen:
                     _settle(held, told_again)
@@ -110,6 +122,15 @@ class Fold:
             self._name_fills(key, told.client_order_id)
         if held is None or order.status != held.status:
             ringing.order(self, order)
+            self._order_missed(key, held, told)
+
+    def _order_missed(self, key: OrderKey, held: Order | None, told: Order) -> None:
+        """Open a finding when REST is the first to tell of an order, or of its end, inside LIVE time."""
+        at = told.created_at or told.updated_at if held is None else told.updated_at
+        if self.telling.source == REST and ringing.stream_should_have_told(self.telling, at):
+            self.finding("stream_missed", "warning", ":".join(("order", *key)), {
+                "at": at.isoformat(), "status": told.status, "known": held is not None,
+            })  # fmt: skip
 
     def _keep_open(self, key: OrderKey, order: Order) -> None:
         if is_final(order):
@@ -158,9 +179,7 @@ class Fold:
         beliefs, key = self.beliefs, (told.market, told.symbol, told.trade_id)
         held = beliefs.fills.get(key)
         if held is not None:
-            differs = merge.conflict(held, told)
-            if differs:
-                self.finding("conflict", "error", ":".join(("fill", *key)), differs)
+            self._told_again(key, held, told)
             return
         order_name = (told.market, told.symbol, "order", told.order_id)
         order = beliefs.orders.get(order_name)
@@ -182,11 +201,32 @@ class Fold:
                 "traded_at": told.traded_at.isoformat(), "order_id": told.order_id,
             })  # fmt: skip
 
+    def _told_again(self, key: FillKey, held: Fill, told: Fill) -> None:
+        """Keep the first telling; another one that differs is written beside it, and is a finding."""
+        differs = merge.conflict(held, told)
+        if not differs:
+            return
+        name = merge.told_name(told)
+        if (*key, name) in self.beliefs.otherwise:
+            return
+        self.beliefs.otherwise[(*key, name)] = None
+        self.beliefs.otherwise.trim()
+        self.changes.fill_corrections.append(
+            FillCorrection(key, name, "conflict", told, self.telling.source, self.telling.received_at,
+                           self.seq)
+        )  # fmt: skip
+        self.finding("conflict", "error", ":".join(("fill", *key)), differs)
+
     # -- balances, positions
+
+    def _review(self) -> None:
+        for doubt in self.beliefs.doubts.due(self.telling):
+            self.finding(DRIFT, "warning", doubt.subject, doubt.detail())
 
     def _balance(self, told: Balance) -> None:
         key = (told.market, told.asset)
         held = self.beliefs.balances.get(key)
+        self.beliefs.doubts.hear(self.telling, ("balance", *key), told, held, self.seq)
         if held is not None and not merge.newer(told, held):
             return
         if held is not None and merge.same_balance(held, told):
@@ -207,6 +247,7 @@ class Fold:
     def _position(self, told: Position) -> None:
         key = (told.market, told.symbol, told.position_side)
         held = self.beliefs.positions.get(key)
+        self.beliefs.doubts.hear(self.telling, ("position", *key), told, held, self.seq)
         if held is None:
             if not told.quantity:
                 return  # flat, and never held

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 from operator import attrgetter
 from typing import TypeVar
 
 import msgspec
 
 from accountd.core.lifecycle import supersedes
+from accountd.core.money import money_text
 from accountd.core.told import STREAM, Balance, Fill, Order, Position
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -89,6 +91,13 @@ def conflict(held: Fill, told: Fill) -> dict[str, object]:
     if held.traded_at.replace(microsecond=0) != told.traded_at.replace(microsecond=0):
         found["traded_at"] = {"held": held.traded_at.isoformat(), "told": told.traded_at.isoformat()}
     return found
+
+
+def told_name(told: Fill) -> str:
+    """Return a name of what a telling says of a fill: the same saying has the same name."""
+    said = [getattr(told, name) for name in (*_MONEY_OF_FILL, *_WORDS_OF_FILL)]
+    words = [money_text(one) if isinstance(one, Decimal) else str(one) for one in said]
+    return sha256("\x00".join((*words, told.traded_at.isoformat())).encode()).hexdigest()[:16]
 
 
 def newer(told: Balance | Position, held: Balance | Position) -> bool:

@@ -8,11 +8,10 @@ from typing import Any, Protocol
 
 from accountd.core.beliefs import Beliefs
 from accountd.core.changes import Alert, Changes, Finding
+from accountd.core.doubts import GRACE
 from accountd.core.money import money_text
 from accountd.core.told import REST, Balance, Fill, Notice, Order, Position, Telling, Transfer
 
-# A REST page may be quicker than the stream by this much without the stream having missed anything.
-GRACE = timedelta(seconds=5)
 FORCED = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
 _ORDER_TYPES = {
     "NEW": "order.new",
@@ -62,8 +61,19 @@ def ring(fold: Ringer, type_: str, at: datetime, identity: tuple[str, ...], data
          order_key: str = "") -> None:  # fmt: skip
     """Put an alert among the changes; history from before the account's first start is marked so."""
     fold.changes.alerts.append(
-        Alert(type=type_, identity=identity, at=at, data=data, order_key=order_key, backfill=at < fold.born)
-    )
+        Alert(
+            type=type_, identity=identity, at=at, data=data, order_key=order_key, backfill=at < fold.born,
+            received_at=fold.telling.received_at,
+        )
+    )  # fmt: skip
+
+
+def late_by(fold: Ringer, at: datetime, source: str) -> str | None:
+    """Return how late a sweep told something, in seconds; None for what the stream told first."""
+    if source != REST:
+        return None
+    lag = max(fold.telling.received_at - at, timedelta(0))
+    return money_text(Decimal(lag // timedelta(milliseconds=1)).scaleb(-3))
 
 
 def fill(fold: Ringer, told: Fill, order: Order | None) -> None:
@@ -80,6 +90,7 @@ def fill(fold: Ringer, told: Fill, order: Order | None) -> None:
         "order_status": order.status if order else None,
         "filled_quantity": text(order.filled_quantity) if order else None,
         "order_quantity": text(order.quantity) if order else None, "late": told.source == REST,
+        "late_by": late_by(fold, told.traded_at, told.source),
     }  # fmt: skip
     identity = (told.market, told.symbol, told.trade_id)
     ring(fold, "fill", told.traded_at, identity, data, f"{told.market}:{told.symbol}:{told.order_id}")
@@ -98,6 +109,7 @@ def order(fold: Ringer, held: Order) -> None:
         "filled_quantity": text(held.filled_quantity), "average_price": text(held.average_price),
         "reduce_only": held.reduce_only, "reason": held.reason, "updated_at": stamp(held.updated_at),
         "source": held.source, "late": held.source == REST,
+        "late_by": late_by(fold, held.updated_at, held.source),
     }  # fmt: skip
     identity = (held.market, held.symbol, held.kind, held.order_id, held.status)
     line = f"{held.market}:{held.symbol}:{held.order_id}"

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, and_, delete, func, select, union_all, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import and_, delete, func, select, union_all, update
 
 from accountd.core.changes import OrderKey, finding_name
 from accountd.core.told import ALGO_ORDERS, FILLS, ORDERS, TRANSFERS
+from accountd.store.proving import Proving, upsert
 from accountd.store.rows import Gap
 from accountd.store.tables import accounts, coverage, fills, findings, gaps, orders, sessions, transfers
 
@@ -26,22 +26,14 @@ _RECOVERED = {
 }
 
 
-def upsert(connection: Connection, table: Table) -> Any:
-    """Return an INSERT that knows ON CONFLICT in the dialect of the connection."""
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
-
-
 def gap_name(account_id: str, dataset: str, market: str, symbol: str, from_time: datetime) -> str:
     """Return the id of a gap, the same whoever finds it and however often."""
     parts = [account_id, dataset, market, symbol, from_time.isoformat()]
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:32]
 
 
-class Bookkeeping:
+class Bookkeeping(Proving):
     """The record's own books, written on a connection that is in a transaction."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
 
     # -- sessions
 

@@ -71,6 +71,9 @@ BALANCES = ("account_id", "market", "asset", "free", "locked", "total", "reason"
 POSITIONS = ("account_id", "market", "symbol", "position_side", "quantity", "entry_price", "break_even_price",
              "unrealized_pnl", "margin_type", "leverage", "reason", "updated_at", "source", "journal_seq",
              "n")  # fmt: skip
+CORRECTIONS = ("account_id", "market", "symbol", "trade_id", "correction_id", "kind", "order_id", "side",
+               "position_side", "price", "quantity", "quote_quantity", "commission", "commission_asset",
+               "realized_pnl", "is_maker", "traded_at", "received_at", "source", "journal_seq")  # fmt: skip
 TRANSFERS = ("account_id", "market", "kind", "transfer_id", "asset", "amount", "symbol", "occurred_at",
              "source", "trade_id", "info", "journal_seq")  # fmt: skip
 FINDINGS = ("finding_id", "account_id", "kind", "severity", "subject", "detail", "opened_at",
@@ -141,6 +144,17 @@ def fills(changes: Changes, committed_at: str) -> Iterator[Row]:
                amount(f.price), amount(f.quantity), amount(f.quote_quantity), amount(f.commission),
                f.commission_asset, amount(f.realized_pnl), flag(f.is_maker), moment(f.traded_at),
                moment(f.received_at), committed_at, f.source, f.journal_seq)  # fmt: skip
+
+
+def fill_corrections(changes: Changes) -> Iterator[Row]:
+    """Map what was told of fills otherwise than first."""
+    a = changes.account_id
+    for c in changes.fill_corrections:
+        t = c.told
+        yield (a, *c.key, c.correction_id, c.kind, t.order_id, t.side, t.position_side, amount(t.price),
+               amount(t.quantity), amount(t.quote_quantity), amount(t.commission), t.commission_asset,
+               amount(t.realized_pnl), flag(t.is_maker), moment(t.traded_at), moment(c.received_at), c.source,
+               c.journal_seq)  # fmt: skip
 
 
 def fill_names(changes: Changes) -> Iterator[Row]:

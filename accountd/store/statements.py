@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Text, bindparam, cast, column, func, select, table, update
+from sqlalchemy import text as sql
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
@@ -26,6 +27,7 @@ INSERT: dict[str, tuple[tuple[str, ...], frozenset[str] | None]] = {
     "orders": (rows.ORDERS, frozenset()),
     "order_events": (rows.ORDER_EVENTS, None),
     "fills": (rows.FILLS, None),
+    "fill_corrections": (rows.CORRECTIONS, frozenset(rows.CORRECTIONS)),  # the same telling is told again
     "balances": (rows.BALANCES, frozenset()),
     "balance_history": (rows.BALANCES, None),
     "positions": (rows.POSITIONS, frozenset()),
@@ -34,7 +36,7 @@ INSERT: dict[str, tuple[tuple[str, ...], frozenset[str] | None]] = {
     "findings": (rows.FINDINGS, frozenset({"account_id", "kind", "subject", "opened_at"})),
     "outbox": (rows.OUTBOX, frozenset(rows.OUTBOX)),  # an alert that is there stays as it is
 }
-WORTH_COPY = 16  # rows, from which on COPY beats one JSON text on Postgres
+WORTH_COPY = 64  # rows, from which on COPY beats one JSON text on Postgres
 MANY = (256, 64, 16)  # rows of one statement on SQLite
 NAME = ("client_order_id", "account_id", "market", "symbol", "trade_id")
 _DIALECTS: dict[str, Dialect] = {
@@ -60,8 +62,11 @@ def _recordset(cells: Iterable[ColumnElement[Any]]) -> Any:
 
 
 @cache
-def insert(dialect: str, name: str) -> str:
-    """Return the statement that writes a table's rows: a tuple a row on SQLite, one JSON text on Postgres."""
+def insert(dialect: str, name: str, only_if: str | None = None) -> str:
+    """Return the statement that writes a table's rows: a tuple a row on SQLite, one JSON text on Postgres.
+
+    ``only_if`` is a condition without which nothing is written, on Postgres.
+    """
     columns, kept = INSERT[name]
     target = _target(name, columns)
     statement: Any
@@ -70,7 +75,8 @@ def insert(dialect: str, name: str) -> str:
     else:
         told = _recordset([column(cell, target.c[cell].type) for cell in columns])
         statement = postgresql.insert(target).from_select(
-            list(columns), select(*(told.c[c] for c in columns))
+            list(columns),
+            select(*(told.c[c] for c in columns)).where(*([] if only_if is None else [sql(only_if)])),
         )
     if kept is not None:
         keys = [cell.name for cell in metadata.tables[name].primary_key]
@@ -131,6 +137,21 @@ def advance(dialect: str) -> str:
 
 
 @cache
+def all_at_once(names: tuple[str, ...], heads: int) -> str:
+    """Return the one statement that moves ``heads`` heads and then writes some tables, on Postgres.
+
+    Parameters: those of `advance` for each head, then one JSON text a table. Its row says how many heads
+    moved, and names the transaction. Unless all of them move nothing is written: we are fenced.
+    """
+    parts = [f"h{n} AS ({advance('postgresql')} RETURNING 1)" for n in range(heads)]
+    moved = " + ".join(f"(SELECT count(*) FROM h{n})" for n in range(heads)) or "0"
+    only_if = f"(SELECT n FROM moved) = {heads}" if heads else None
+    parts.append(f"moved AS (SELECT {moved} AS n)")
+    parts += [f"t{n} AS ({insert('postgresql', name, only_if)})" for n, name in enumerate(names)]
+    return f"WITH {', '.join(parts)} SELECT n, pg_current_xact_id() FROM moved"
+
+
+@cache
 def of_account(dialect: str, name: str, where: str = "") -> str:
     """Return the statement that reads all of an account's rows of a table."""
     mark = "?" if dialect == "sqlite" else "%s"
@@ -152,6 +173,16 @@ def copy_of(statement: str) -> str | None:
         if kept is None and statement == insert("postgresql", name):
             return f"COPY {name} ({', '.join(columns)}) FROM STDIN"
     return None
+
+
+def together(connection: Connection, questions: Sequence[tuple[str, Row]]) -> list[list[Any]]:
+    """Ask Postgres several questions in one round trip and return the rows of each."""
+    driver: Any = connection.connection.dbapi_connection
+    cursors = [driver.cursor() for _ in questions]
+    with driver.pipeline():
+        for cursor, (statement, values) in zip(cursors, questions, strict=True):
+            cursor.execute(statement, values)
+        return [cursor.fetchall() for cursor in cursors]
 
 
 def run(connection: Connection, statement: str, columns: Sequence[str], values: list[Row]) -> None:

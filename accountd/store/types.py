@@ -99,4 +99,4 @@ class Flag(TypeDecorator[bool]):
 
 Whole = BigInteger().with_variant(Integer(), "sqlite")
 Blob = LargeBinary()
-Seconds = Double().with_variant(REAL(), "sqlite")  # of time, never money
+Seconds: TypeEngine[Any] = Double().with_variant(REAL(), "sqlite")  # of time, never money

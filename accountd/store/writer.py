@@ -21,9 +21,10 @@ from accountd.core.journal import GENESIS
 from accountd.core.told import Balance, Order, Position
 from accountd.errors import DatabaseGone, Fenced, RecordRefused, SettingsError
 from accountd.store import rows, statements, tables
-from accountd.store.bookkeeping import Bookkeeping, upsert
+from accountd.store.bookkeeping import Bookkeeping
 from accountd.store.engine import SAFE_SQLITE
 from accountd.store.faults import translated
+from accountd.store.proving import upsert
 from accountd.store.rows import AccountRow, Head, Reader, Row
 from accountd.store.types import time_text
 
@@ -35,6 +36,7 @@ MAPPED: tuple[tuple[str, Callable[[Changes], Iterable[Row]]], ...] = (
     ("journal", rows.journal),
     ("orders", rows.orders),
     ("order_events", rows.order_events),
+    ("fill_corrections", rows.fill_corrections),
     ("balances", rows.balances),
     ("balance_history", rows.balance_history),
     ("positions", rows.positions),
@@ -135,6 +137,7 @@ class Transaction(Bookkeeping):
         self.epochs = epochs
         self.committed_at: datetime | None = None
         self._dialect = connection.dialect.name
+        self._mark: str | None = None
         self._read = Reader(self._dialect)
 
     def run(self, operation: Callable[[Transaction], T]) -> T:
@@ -206,6 +209,8 @@ class Transaction(Bookkeeping):
         """Name the transaction for `took_effect`; None where a commit's answer cannot get lost."""
         if self._dialect != "postgresql":
             return None
+        if self._mark is not None:
+            return self._mark
         return str(self.connection.exec_driver_sql("SELECT pg_current_xact_id()").scalar_one())
 
     def load_small(self, account_id: str) -> tuple[list[Balance], list[Position], list[Order]]:
@@ -226,27 +231,37 @@ class Transaction(Bookkeeping):
     def load(self, account_id: str, wanted: Wanted) -> Held:
         """Find what is held of the wanted keys, one statement a table; orders come with their events."""
         read = self._read
-        orders = [read.order(row) for row in self._look_up("orders", account_id, wanted.orders, 4)]
+        keys: dict[str, tuple[set[Any], int]] = {
+            "orders": (wanted.orders, 4), "fills": (wanted.fills, 3), "transfers": (wanted.transfers, 4),
+        }  # fmt: skip
+        found = self._look_up(account_id, keys)
+        orders = [read.order(row) for row in found["orders"]]
         known = {order_key(order) for order in orders}  # an order that is not there has no events
+        events = self._look_up(account_id, {"order_events": (known, 4)})["order_events"]
         return Held(
             orders=orders,
-            order_events=[
-                read.order_event(row) for row in self._look_up("order_events", account_id, known, 4)
-            ],
-            fills=[read.fill(row) for row in self._look_up("fills", account_id, wanted.fills, 3)],
-            transfers=[
-                read.transfer(row) for row in self._look_up("transfers", account_id, wanted.transfers, 4)
-            ],
+            order_events=[read.order_event(row) for row in events],
+            fills=[read.fill(row) for row in found["fills"]],
+            transfers=[read.transfer(row) for row in found["transfers"]],
         )
 
-    def _look_up(self, table: str, account_id: str, keys: set[Any], width: int) -> Iterable[Any]:
-        if not keys:
-            return ()
-        wanted = msgspec.json.encode(list(keys)).decode()
-        if self._dialect == "postgresql":
-            wanted = wanted.replace("\\u0000", "\\ufffd")  # as the rows are written
-        statement = statements.look_up(self._dialect, table, width)
-        return self.connection.exec_driver_sql(statement, (wanted, account_id))
+    def _look_up(self, account_id: str, keys: dict[str, tuple[set[Any], int]]) -> dict[str, Iterable[Any]]:
+        """Find rows of several tables by the first so many key columns after the account."""
+        names = [name for name, (wanted, _) in keys.items() if wanted]
+        questions = []
+        for name in names:
+            wanted, width = keys[name]
+            text = msgspec.json.encode(list(wanted)).decode()
+            if self._dialect == "postgresql":
+                text = text.replace("\\u0000", "\\ufffd")  # as the rows are written
+            questions.append((statements.look_up(self._dialect, name, width), (text, account_id)))
+        found: dict[str, Iterable[Any]] = dict.fromkeys(keys, ())
+        if self._dialect == "postgresql" and questions:
+            found.update(zip(names, statements.together(self.connection, questions), strict=True))
+        else:
+            for name, (statement, values) in zip(names, questions, strict=True):
+                found[name] = self.connection.exec_driver_sql(statement, values)
+        return found
 
     def write(self, changes: Sequence[Changes], outbox: Sequence[OutboxRow] = ()) -> datetime:
         """Write what tellings changed, and the alerts about it; return the time that the fills bear.
@@ -258,33 +273,72 @@ class Transaction(Bookkeeping):
             KeyError: the head of an account was never taken.
             RecordRefused: a row is there already that was to be new.
         """
+        if self._dialect == "postgresql":
+            return self._write_at_once(changes, outbox)
         for one in changes:
             self._advance(one)
         for name, mapped in MAPPED:
             self._insert(name, list(chain.from_iterable(map(mapped, changes))))
-        self._insert("outbox", list(map(rows.outbox, outbox)))
+        self._name_fills(changes)
+        self.committed_at = now = self.clock()
+        self._insert("outbox", _outbox(outbox, now))
+        self._insert("fills", _fills(changes, now))
+        return now
+
+    def _write_at_once(self, changes: Sequence[Changes], outbox: Sequence[OutboxRow]) -> datetime:
+        """Write everything in one round trip, but for what is worth a COPY: each wait costs a turn."""
+        work = {name: list(chain.from_iterable(map(mapped, changes))) for name, mapped in MAPPED}
+        many = {name: values for name, values in work.items() if len(values) >= statements.WORTH_COPY}
+        heads = list(changes)
+        if many:
+            while heads:
+                self._advance(heads.pop())
+            for name, values in many.items():
+                self._insert(name, values)
+        self._name_fills(changes)
+        self.committed_at = now = self.clock()
+        work["outbox"], work["fills"] = _outbox(outbox, now), _fills(changes, now)
+        few = {name: values for name, values in work.items() if values and name not in many}
+        if heads or few:
+            cells: list[Any] = list(chain.from_iterable(map(self._head, heads)))
+            cells += [statements.as_json(statements.INSERT[name][0], values) for name, values in few.items()]
+            statement = statements.all_at_once(tuple(few), len(heads))
+            moved, number = self.connection.exec_driver_sql(statement, tuple(cells)).one()
+            if moved != len(heads):
+                raise Fenced(_taken(", ".join(one.account_id for one in heads)))
+            self._mark = str(number)
+        return now
+
+    def _name_fills(self, changes: Sequence[Changes]) -> None:
         named = list(chain.from_iterable(map(rows.fill_names, changes)))
         if named:
             statements.run(self.connection, statements.name_fills(self._dialect), statements.NAME, named)
-        self.committed_at = now = self.clock()
-        stamp = time_text(now)
-        self._insert("fills", list(chain.from_iterable(rows.fills(one, stamp) for one in changes)))
-        return now
 
     def _insert(self, name: str, values: list[Row]) -> None:
         if values:
             statement = statements.insert(self._dialect, name)
             statements.run(self.connection, statement, statements.INSERT[name][0], values)
 
+    def _head(self, changes: Changes) -> tuple[Any, ...]:
+        epoch = self.epochs[changes.account_id]
+        return (changes.seq, changes.head, changes.account_id, epoch, changes.first_seq)
+
     def _advance(self, changes: Changes) -> None:
         """Move the account's head from where these changes start; whoever holds a newer epoch fences us."""
-        epoch = self.epochs[changes.account_id]
-        done = self.connection.exec_driver_sql(
-            statements.advance(self._dialect),
-            (changes.seq, changes.head, changes.account_id, epoch, changes.first_seq),
-        )
+        done = self.connection.exec_driver_sql(statements.advance(self._dialect), self._head(changes))
         if done.rowcount != 1:
-            raise Fenced(
-                f"account {changes.account_id!r}: another worker has taken it over, or its journal is not at "
-                f"{changes.first_seq}"
-            )
+            raise Fenced(_taken(changes.account_id))
+
+
+def _fills(changes: Sequence[Changes], now: datetime) -> list[Row]:
+    stamp = time_text(now)
+    return list(chain.from_iterable(rows.fills(one, stamp) for one in changes))
+
+
+def _outbox(outbox: Sequence[OutboxRow], now: datetime) -> list[Row]:
+    stamp = time_text(now)
+    return [rows.outbox(row, stamp) for row in outbox]
+
+
+def _taken(account_id: str) -> str:
+    return f"account {account_id!r}: another worker has taken it over, or its journal has moved on"

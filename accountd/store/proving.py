@@ -1,0 +1,188 @@
+"""What the record's completeness is proven by: evidence, blind time, ties, wishes for older history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Table, and_, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from accountd.store.tables import backfills, blind_windows, evidence, fills, sessions, ties
+
+FOR_EVER = "older than the venue keeps"
+
+
+def upsert(connection: Connection, table: Table) -> Any:
+    """Return an INSERT that knows ON CONFLICT in the dialect of the connection."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+class Evidence(msgspec.Struct, kw_only=True):
+    """What a stretch of coverage was proven by: which requests, how asked, how many calls and rows.
+
+    ``asked_by`` is ``time``, ``id``, ``time and id`` or ``snapshot``; ``sweep`` says on what occasion.
+    """
+
+    sweep: str
+    requests: str
+    asked_by: str
+    calls: int
+    rows: int
+
+
+class Tie(msgspec.Struct, kw_only=True):
+    """What was compared last: it ties from ``from_time`` to ``to_time``, where it had ``amount``."""
+
+    kind: str
+    market: str
+    subject: str
+    from_time: datetime
+    to_time: datetime
+    tied: bool
+    compared: int = 0
+    amount: Decimal | None = None
+    detail: dict[str, Any] = {}
+
+
+class Proving:
+    """Writes proofs on a connection that is in a transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    # -- evidence
+
+    def add_evidence(self, account_id: str, dataset: str, market: str, symbol: str, from_time: datetime,
+                     to_time: datetime, at: datetime, by: Evidence) -> None:  # fmt: skip
+        """Write down what a stretch was proven by.
+
+        One row a day (UTC) and occasion: a later sweep of the same day whose stretch touches is added to it.
+        """
+        c, day = evidence.c, at.replace(hour=0, minute=0, second=0, microsecond=0)
+        mine = and_(
+            c.account_id == account_id, c.dataset == dataset, c.market == market, c.symbol == symbol,
+            c.sweep == by.sweep,
+        )  # fmt: skip
+        touching = and_(mine, c.first_at >= day, c.from_time <= to_time, c.to_time >= from_time,
+                        c.requests == by.requests, c.asked_by == by.asked_by)  # fmt: skip
+        held = self.connection.execute(
+            select(c.first_at, c.from_time, c.to_time).where(touching).order_by(c.first_at.desc()).limit(1)
+        ).first()
+        if held is not None:
+            self.connection.execute(
+                update(evidence).where(mine, c.first_at == held.first_at).values(
+                    last_at=at, from_time=min(held.from_time, from_time), to_time=max(held.to_time, to_time),
+                    sweeps=c.sweeps + 1, calls=c.calls + by.calls, rows=c.rows + by.rows,
+                )
+            )  # fmt: skip
+            return
+        row = {
+            "account_id": account_id, "dataset": dataset, "market": market, "symbol": symbol,
+            "sweep": by.sweep, "first_at": at, "last_at": at, "from_time": from_time, "to_time": to_time,
+            "requests": by.requests, "asked_by": by.asked_by, "sweeps": 1, "calls": by.calls, "rows": by.rows,
+        }  # fmt: skip
+        fresh = upsert(self.connection, evidence).values(row)
+        keys = [column.name for column in evidence.primary_key]
+        self.connection.execute(fresh.on_conflict_do_update(
+            index_elements=keys,
+            set_={
+                "calls": c.calls + fresh.excluded.calls, "rows": c.rows + fresh.excluded.rows,
+                "sweeps": c.sweeps + 1,
+            },
+        ))  # fmt: skip
+
+    # -- blind time
+
+    def go_blind(self, account_id: str, since: datetime, reason: str, session_id: str | None) -> None:
+        """Write that nothing is received since then, unless it is dark already."""
+        c = blind_windows.c
+        dark = select(c.from_time).where(c.account_id == account_id, c.to_time.is_(None))
+        if self.connection.execute(dark).first() is None:
+            row = {"account_id": account_id, "from_time": since, "to_time": None, "reason": reason,
+                   "session_id": session_id}  # fmt: skip
+            fresh = upsert(self.connection, blind_windows).values(row)
+            self.connection.execute(fresh.on_conflict_do_update(
+                index_elements=["account_id", "from_time"], set_={"to_time": None}
+            ))  # fmt: skip
+
+    def see_again(self, account_id: str, session_id: str, at: datetime) -> float:
+        """Write that a session receives again, end what was dark and return the seconds of it."""
+        c = blind_windows.c
+        found = self.connection.execute(
+            select(c.from_time).where(c.account_id == account_id, c.to_time.is_(None))
+        ).scalars().all()  # fmt: skip
+        if not found:
+            return 0.0
+        since = min(found)
+        end = max(at, since)
+        self.connection.execute(
+            update(blind_windows).where(c.account_id == account_id, c.to_time.is_(None)).values(to_time=end)
+        )
+        seconds: float = (end - since) / timedelta(seconds=1)
+        self.connection.execute(
+            update(sessions).where(sessions.c.session_id == session_id)
+            .values(blind_from=since, blind_seconds=seconds)
+        )  # fmt: skip
+        return seconds
+
+    # -- ties
+
+    def write_ties(self, account_id: str, told: Iterable[Tie], at: datetime) -> None:
+        """Write down what was compared, in place of the last comparison."""
+        for one in told:
+            fresh = upsert(self.connection, ties).values(
+                account_id=account_id, kind=one.kind, market=one.market, subject=one.subject,
+                from_time=one.from_time, to_time=one.to_time, checked_at=at, compared=one.compared,
+                tied=one.tied, amount=one.amount, detail=msgspec.json.encode(one.detail).decode(),
+            )  # fmt: skip
+            keys = [column.name for column in ties.primary_key]
+            moved = {c.name: fresh.excluded[c.name] for c in ties.c if c.name not in keys}
+            self.connection.execute(fresh.on_conflict_do_update(index_elements=keys, set_=moved))
+
+    # -- backfills
+
+    def ask_backfill(self, account_id: str, since: datetime, at: datetime) -> None:
+        """Write down that history from then on is wanted; an older wish stays."""
+        fresh = upsert(self.connection, backfills).values(
+            account_id=account_id, since=since, asked_at=at, done_at=None
+        )
+        c = backfills.c
+        earliest = func.min if self.connection.dialect.name == "sqlite" else func.least
+        self.connection.execute(fresh.on_conflict_do_update(
+            index_elements=["account_id"],
+            set_={
+                "since": earliest(c.since, fresh.excluded.since), "asked_at": fresh.excluded.asked_at,
+                "done_at": None,
+            },
+        ))  # fmt: skip
+
+    def wanted_since(self, account_id: str) -> datetime | None:
+        """Return from when on history is wanted, where somebody asked."""
+        c = backfills.c
+        found = self.connection.execute(select(c.since).where(c.account_id == account_id)).scalar()
+        return found
+
+    def end_backfill(self, account_id: str, at: datetime) -> None:
+        """Write that all that was asked for has been read."""
+        c = backfills.c
+        self.connection.execute(
+            update(backfills).where(c.account_id == account_id, c.done_at.is_(None)).values(done_at=at)
+        )
+
+    # -- what a sweep did not show again
+
+    def streamed_fills(self, account_id: str, market: str, symbol: str, start: datetime,
+                       end: datetime) -> list[tuple[str, datetime]]:  # fmt: skip
+        """Return (trade id, time) of the fills in a window that the stream told first."""
+        c = fills.c
+        found = self.connection.execute(
+            select(c.trade_id, c.traded_at).where(
+                c.account_id == account_id, c.market == market, c.symbol == symbol, c.source == "stream",
+                c.traded_at >= start, c.traded_at <= end,
+            ).order_by(c.traded_at)
+        )  # fmt: skip
+        return [(row[0], row[1]) for row in found]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from accountd.core.changes import Alert
 from accountd.core.ringing import stamp
 from accountd.core.told import DATASETS
 from accountd.runtime.recorder import Recorder
-from accountd.store.rows import Gap
 from accountd.store.writer import Transaction
 
 
@@ -19,12 +18,17 @@ def condition(type_: str, at: datetime, identity: tuple[str, ...], **data: objec
 
 
 class Books:
-    """Keeps one account's sessions and gaps. Times are venue times except where a row says otherwise."""
+    """Keeps one account's sessions and gaps. Times are venue times except where a row says otherwise.
 
-    def __init__(self, recorder: Recorder, account: str, market: str) -> None:
+    ``datasets`` are those that exist, by market.
+    """
+
+    def __init__(self, recorder: Recorder, account: str, datasets: Mapping[str, Collection[str]]) -> None:
         self.recorder = recorder
         self.account = account
-        self.market = market
+        self.datasets = [
+            (one, market) for market, some in datasets.items() for one in DATASETS if one in some
+        ]
 
     async def crashed(self, now: datetime) -> int:
         """Close the sessions of a process that died and open a gap since what was proven last."""
@@ -83,7 +87,7 @@ class Books:
                 tx.update_session(session, closed_at=at, close_reason=reason, frames=frames)
                 said = {"session_id": session, "reason": reason, "since": stamp(since)}
                 alerts.append(condition("stream.down", at, (session,), **said))
-            opened = [self._open(tx, dataset, self.market, since, reason, at) for dataset in DATASETS]
+            opened = [self._open(tx, dataset, market, since, reason, at) for dataset, market in self.datasets]
             self.recorder.ring(tx, self.account, alerts + [one for one in opened if one])
 
         await self.recorder.submit(write)
@@ -97,16 +101,15 @@ class Books:
                 if gap.to_time is None and gap.from_time <= blind_until:
                     tx.end_gap(gap.gap_id, blind_until)
             cursors = tx.cursors(self.account)
-            for dataset in DATASETS:
-                begin, end = cursors.get((dataset, self.market, ""), (now, now))
+            for dataset, market in self.datasets:
+                begin, end = cursors.get((dataset, market, ""), (now, now))
                 covered = min(end, proven)
-                for gap in tx.close_gaps(
-                    self.account, dataset, self.market, "", covered, now, covered_from=begin
-                ):
+                for gap in tx.close_gaps(self.account, dataset, market, "", covered, now, covered_from=begin):
                     gap.recovered = tx.count_recovered(gap)
                     said = {
-                        "gap_id": gap.gap_id, "dataset": dataset, "from_time": stamp(gap.from_time),
-                        "to_time": stamp(gap.to_time), "reason": gap.reason, "recovered": gap.recovered,
+                        "gap_id": gap.gap_id, "dataset": dataset, "market": market,
+                        "from_time": stamp(gap.from_time), "to_time": stamp(gap.to_time),
+                        "reason": gap.reason, "recovered": gap.recovered,
                     }  # fmt: skip
                     alerts.append(condition("gap.closed", now, (gap.gap_id,), **said))
             self.recorder.ring(tx, self.account, alerts)
@@ -116,12 +119,9 @@ class Books:
 
     def _open(self, tx: Transaction, dataset: str, market: str, since: datetime, reason: str,
               now: datetime) -> Alert | None:  # fmt: skip
-        if any(gap.dataset == dataset and gap.to_time is None and gap.symbol == "" for gap in self._gaps(tx)):
-            return None  # still blind: the gap that is open goes on
-        gap = tx.open_gap(self.account, dataset, market, "", since, reason, now)
-        return condition(
-            "gap.opened", now, (gap,), gap_id=gap, dataset=dataset, from_time=stamp(since), reason=reason
-        )
-
-    def _gaps(self, tx: Transaction) -> Iterable[Gap]:
-        return tx.open_gaps(self.account)
+        for gap in tx.open_gaps(self.account):
+            if (gap.dataset, gap.market, gap.symbol, gap.to_time) == (dataset, market, "", None):
+                return None  # still blind: the gap that is open goes on
+        gap_id = tx.open_gap(self.account, dataset, market, "", since, reason, now)
+        said = {"dataset": dataset, "market": market, "from_time": stamp(since), "reason": reason}
+        return condition("gap.opened", now, (gap_id,), gap_id=gap_id, **said)

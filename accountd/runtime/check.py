@@ -14,6 +14,7 @@ from accountd.settings_model import Settings
 from accountd.store import migrate
 from accountd.venues import open_venue
 from accountd.venues.base import Rights
+from accountd.venues.doors import ListenKeyDoor, StreamOptions
 
 TOLERABLE = timedelta(seconds=1)
 
@@ -87,9 +88,11 @@ async def _key(rest: RestClient) -> tuple[bool, str]:
 
 
 async def _listen_key(rest: RestClient) -> tuple[bool, str]:
-    reply = await rest.send(rest.venue.listen_key_create(), Priority.KEEPALIVE)
-    if rest.venue.parse_listen_key(reply) is None:
-        return False, "the venue's answer names no listen key"
+    for door in rest.venue.doors(rest.urls, StreamOptions()):
+        if isinstance(door, ListenKeyDoor):
+            reply = await rest.send(door.create, Priority.KEEPALIVE)
+            if door.parse(reply) is None:
+                return False, "the venue's answer names no listen key"
     return True, "the venue gives one"
 
 

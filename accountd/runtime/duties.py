@@ -11,6 +11,7 @@ import structlog
 from accountd.errors import VenueError
 from accountd.runtime.books import Books
 from accountd.runtime.budget import Priority
+from accountd.runtime.connector import Connector
 from accountd.runtime.intake import Intake
 from accountd.runtime.link import Link
 from accountd.runtime.rest import RestClient
@@ -23,10 +24,12 @@ LOOK = 1.0  # seconds between looks at a link
 SAVE = 15.0  # seconds between writes of the last proof of life
 INCOME_EVERY = 5.0  # seconds at least between two reads of the income: one costs 30 of weight
 INCOME_SHARE = 10  # income is read this many times in a sweep interval while there is trading
+RENEW_WAIT = 60.0  # seconds at most between attempts to renew a token
 HINT_WAIT = 1.0  # seconds in which hints gather
 
 # Why a link must end.
 ROTATION = "rotation"
+SHUTTING = "server shutdown"
 OVERFLOW = "ring overflow"
 SILENT = "silent"
 
@@ -35,7 +38,7 @@ class Duties:
     """The duties of one LIVE link. ``turn`` is called with the reason when the link must end."""
 
     def __init__(self, name: str, settings: Settings, rest: RestClient, sweeper: Sweeper, books: Books,
-                 intake: Intake, turn: Callable[[str], None]) -> None:  # fmt: skip
+                 intake: Intake, connector: Connector, turn: Callable[[str], None]) -> None:  # fmt: skip
         self.name = name
         self.settings = settings
         self.rest = rest
@@ -43,13 +46,14 @@ class Duties:
         self.sweeper = sweeper
         self.books = books
         self.intake = intake
+        self.connector = connector
         self.turn = turn
 
     def all(self, link: Link) -> list[Coroutine[Any, Any, None]]:
         """Return every duty, to be run side by side until the link ends."""
         return [
             self.seam(link), self.slow(), self.deepen(), self.follow_hints(), self.income(),
-            self.look(link), self.age(link),
+            self.look(link), self.age(link), self.tokens(link),
         ]  # fmt: skip
 
     async def seam(self, link: Link) -> None:
@@ -96,8 +100,9 @@ class Duties:
             while not hints.empty():
                 notices.append(hints.get_nowait())
             try:
-                for symbol in sorted({one.symbol for one in notices if one.kind == "hint" and one.symbol}):
-                    await self.sweeper.symbol(symbol)
+                wanted = {(one.symbol, one.market or "") for one in notices if one.symbol}
+                for symbol, market in sorted(wanted):
+                    await self.sweeper.symbol(symbol, market)
             except VenueError as error:
                 self._tolerate("hinted sweep failed", error)
 
@@ -127,8 +132,8 @@ class Duties:
                 return
             if now - written >= min(SAVE, stale):
                 written = now
-                await self.books.seen(link.session_id, link.watcher.alive_at, link.watcher.frames)
-            if now - max(checked, link.watcher.last_frame) >= stale:
+                await self.books.seen(link.session_id, link.alive_at, link.frames)
+            if now - max(checked, link.last_frame) >= stale:
                 checked = now
                 await self._canary(link)
 
@@ -151,6 +156,22 @@ class Duties:
         await self.clock.sleep(max(0.0, left))
         self.turn(ROTATION)
         await asyncio.Event().wait()
+
+    async def tokens(self, link: Link) -> None:
+        """Renew what expires by itself, well before it does, on the same connection."""
+        if not any(socket.ends for socket in link.sockets):
+            await asyncio.Event().wait()
+        wait = LOOK
+        while True:
+            soonest = min(end for socket in link.sockets for end in socket.ends.values())
+            await self.clock.sleep(max(wait, soonest - self.clock.monotonic()))
+            try:
+                await self.connector.refresh(link)
+            except VenueError as error:
+                self._tolerate("token renewal failed", error)
+                wait = min(2 * wait, RENEW_WAIT)
+            else:
+                wait = LOOK
 
     def _tolerate(self, what: str, error: VenueError) -> None:
         """A REST failure while LIVE is tried again later, unless it can never get better."""

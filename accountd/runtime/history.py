@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from accountd.core.told import ALGO_ORDERS, FILLS, ORDERS, TRANSFERS
 from accountd.errors import BadRequest
-from accountd.runtime.rounds import Cursors, Round
+from accountd.runtime.rounds import Cursors, Ground, Round
 from accountd.store.writer import Transaction
 from accountd.venues.base import Flow, Swept
 
@@ -25,37 +25,50 @@ async def deepen(sweeper: Sweeper, job: Round) -> None:
     Raises:
         VenueError: the venue does not answer; the next call goes on from there.
     """
-    venue = sweeper.venue
     cursors = await sweeper.recorder.submit(lambda tx: tx.cursors(sweeper.account))
-    await _read(sweeper, job, cursors, TRANSFERS, "", lambda a, b: venue.transfers(a, b))
-    if sweeper.orders_whole:
-        await _read(sweeper, job, cursors, ORDERS, "", lambda a, b: venue.orders(None, a, b))
-    known = await sweeper.recorder.submit(lambda tx: tx.known_symbols(sweeper.account, venue.market))
-    for symbol in sorted(sweeper.pinned | set(known) | job.symbols):
-        if not sweeper.orders_whole:
-            await _read(sweeper, job, cursors, ORDERS, symbol, _of(venue.orders, symbol))
-        await _read(sweeper, job, cursors, ALGO_ORDERS, symbol, _of(venue.algo_orders, symbol))
-        await _read(sweeper, job, cursors, FILLS, symbol, _of(venue.fills, symbol))
+    for ground in sweeper.grounds:
+        market = ground.market
+        await _read(sweeper, job, cursors, ground, TRANSFERS, "")
+        if ground.orders_whole:
+            await _read(sweeper, job, cursors, ground, ORDERS, "")
+        known = await sweeper.known(market)
+        pinned = {name for name in sweeper.pinned if len(sweeper.grounds) == 1 or name in ground.symbols}
+        for symbol in sorted(pinned | set(known) | job.symbols[market]):
+            if not ground.orders_whole:
+                await _read(sweeper, job, cursors, ground, ORDERS, symbol)
+            await _read(sweeper, job, cursors, ground, ALGO_ORDERS, symbol)
+            await _read(sweeper, job, cursors, ground, FILLS, symbol)
 
 
-def _of(flow: Any, symbol: str) -> Any:
-    return lambda start, end: flow(symbol, start, end)
+def _flow(ground: Ground, dataset: str, symbol: str, start: datetime, end: datetime) -> Flow[Swept]:
+    section = ground.section
+    if dataset == TRANSFERS:
+        return section.transfers(start, end)
+    if dataset == ORDERS:
+        return section.orders(symbol or None, start, end)
+    if dataset == ALGO_ORDERS:
+        return section.algo_orders(symbol, start, end)
+    return section.fills(symbol, start, end)
 
 
-async def _read(sweeper: Sweeper, job: Round, cursors: Cursors, dataset: str, symbol: str, flow: Any) -> None:
+async def _read(
+    sweeper: Sweeper, job: Round, cursors: Cursors, ground: Ground, dataset: str, symbol: str
+) -> None:
     """Read one dataset of one symbol back to where it is wanted, and move the beginning of its proof."""
-    market = sweeper.venue.market
-    first = sweeper.first(dataset, job.now)
+    if not ground.has(dataset):
+        return
+    market = ground.market
+    first = sweeper.first(ground, dataset, job.now)
     proven = cursors.get((dataset, market, symbol))
     until: datetime = proven[0] if proven else job.proven
     if until - first < ENOUGH:
         return
-    history: Flow[Swept] = flow(first, until)
+    history = _flow(ground, dataset, symbol, first, until)
     try:
         swept = await sweeper.rest.run(history, job.priority, sweeper.recording(job))
     except BadRequest:
         return  # the sweeps open a finding about it
-    sweeper.took(job, dataset, swept)
+    job.took(market, dataset, swept)
 
     def write(tx: Transaction) -> None:
         begin = first

@@ -9,10 +9,10 @@ from datetime import datetime
 from accountd.core.health import AccountHealth
 from accountd.core.told import STREAM, Fill, Notice, Telling
 from accountd.runtime.clock import Clock
-from accountd.runtime.link import Link
+from accountd.runtime.link import Link, Socket
 from accountd.runtime.metrics import Metrics
 from accountd.runtime.recorder import Recorder
-from accountd.venues.base import KEY_EXPIRED, Decoded, Venue
+from accountd.venues.base import ACK, Decoded, Venue
 
 LITE_WAIT = 3.0  # seconds that a TRADE_LITE may be ahead of its execution report
 MOST_HINTS = 1_000
@@ -22,13 +22,13 @@ MOST_LITE = 10_000
 class Intake:
     """Takes the frames of one account's links; never waits.
 
-    ``on_expired`` hears of a listen key that expired. ``overflowed`` is set when the recorder's ring was
-    full and a frame was dropped: whoever watches opens a gap from there.
+    ``on_control`` hears of keys that expired and of connections and subscriptions that end. ``overflowed``
+    is set when the recorder's ring was full and a frame was dropped: whoever watches opens a gap from there.
     """
 
     def __init__(self, account: str, venue: Venue, recorder: Recorder, health: AccountHealth,
                  metrics: Metrics, clock: Clock, keys: set[str],
-                 on_expired: Callable[[Link, str | None], None]) -> None:  # fmt: skip
+                 on_control: Callable[[Link, Socket, Decoded], None]) -> None:  # fmt: skip
         self.account = account
         self.venue = venue
         self.recorder = recorder
@@ -36,15 +36,15 @@ class Intake:
         self.metrics = metrics
         self.clock = clock
         self.keys = keys
-        self.on_expired = on_expired
+        self.on_control = on_control
         self.hints: asyncio.Queue[Notice] = asyncio.Queue(MOST_HINTS)
         self.overflowed: datetime | None = None
         self.income_due = asyncio.Event()  # money moved: commission, profit, funding or a transfer
         self._lite: dict[tuple[str, str], float] = {}
 
-    def take(self, link: Link, frame: bytes, at: datetime) -> None:
+    def take(self, link: Link, socket: Socket, frame: bytes, at: datetime) -> None:
         """Take one frame; ``at`` is the venue time at which it was read."""
-        decoded = self.venue.decode(frame, at)
+        decoded = self.venue.decode(frame, at, socket.lanes)
         raw = self.venue.redact(frame, self.keys)
         telling = Telling(
             account_id=self.account, source=STREAM, kind=decoded.kind, raw=raw, told=decoded.told,
@@ -55,7 +55,10 @@ class Intake:
             self.overflowed = at
         self.health.last_event_at = at
         if decoded.control is not None:
-            self._control(link, decoded)
+            if decoded.control == ACK:
+                socket.answered(decoded)
+            else:
+                self.on_control(link, socket, decoded)
             return
         if decoded.told:
             link.proven_at = at
@@ -63,7 +66,8 @@ class Intake:
             if isinstance(told, Notice):
                 self._note(told)
             elif isinstance(told, Fill):
-                self.income_due.set()
+                if self.venue.income_follows_fills:
+                    self.income_due.set()
                 self._lite.pop((told.symbol, told.trade_id), None)
 
     def late_lite(self) -> None:
@@ -78,19 +82,14 @@ class Intake:
         if not self.hints.full():
             self.hints.put_nowait(notice)
 
-    def _control(self, link: Link, decoded: Decoded) -> None:
-        if decoded.control == KEY_EXPIRED:
-            self.on_expired(link, decoded.listen_key)
-        elif decoded.ack is not None and decoded.ack.id is not None:
-            reply = link.replies.get(decoded.ack.id)
-            if reply is not None and not reply.done():
-                reply.set_result(decoded)
-
     def _note(self, notice: Notice) -> None:
         if notice.kind == "unknown":
             self.metrics.unknown_events.labels(self.account).inc()
         elif notice.kind == "transfer.hint":
             self.income_due.set()
-        elif notice.kind == "hint" and notice.symbol and len(self._lite) < MOST_LITE:
-            trade = str((notice.detail or {}).get("trade_id", ""))
-            self._lite[(notice.symbol, trade)] = self.clock.monotonic()
+        elif notice.kind == "hint" and notice.symbol:
+            trade = (notice.detail or {}).get("trade_id")
+            if trade is None:
+                self.hint(notice)
+            elif len(self._lite) < MOST_LITE:
+                self._lite[(notice.symbol, str(trade))] = self.clock.monotonic()

@@ -22,7 +22,7 @@ from accountd.errors import (
     VenueGone,
     VenueUnavailable,
 )
-from accountd.venues.base import Call, from_ms
+from accountd.venues.base import Ack, Call, from_ms
 
 LONGEST_BAN = 3 * 86400.0  # seconds: the venue's own maximum
 BAN_WITHOUT_END = 120.0  # ... and its minimum
@@ -31,6 +31,7 @@ WAF_PAUSE = 30.0
 BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 BY_CODE: dict[int, type[VenueError]] = {
     -1021: ClockSkew,
+    -1099: KeyRefused,
     -1022: KeyRefused,
     -1125: ListenKeyGone,
     -2008: KeyRefused,
@@ -75,6 +76,23 @@ def refusal_of(
     return _kind(status, code, body)(
         text, status=status, code=code, retry_after=_retry_after(status, headers)
     )
+
+
+def refusal_of_ack(method: str, ack: Ack, venue_now: datetime) -> VenueError:
+    """Return the error that a WebSocket API's refusal is; its pauses end at a time, not after one."""
+    status, code = ack.status or 400, ack.code
+    text = f"{method}: {status}{'' if code is None else f' {code}'} {(ack.error or '')[:200]}".rstrip()
+    if status in (418, 429) or code == -1003:
+        until = BANNED_UNTIL.search(ack.error or "")
+        end = ack.retry_at or (from_ms(int(until[1])) if until else None)
+        banned = status == 418 or until is not None
+        seconds = BAN_WITHOUT_END if banned else LIMIT_WITHOUT_END
+        if end is not None:
+            seconds = max(0.0, (end - venue_now).total_seconds())
+        return (Banned if banned else RateLimited)(
+            text, status=status, code=code, retry_after=min(seconds, LONGEST_BAN)
+        )
+    return _kind(status, code, b"")(text, status=status, code=code)
 
 
 def _read(body: bytes) -> tuple[int | None, str]:

@@ -6,6 +6,7 @@ Venue page followed: derivatives/usds-margined-futures/general-info (signing, li
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,12 +18,13 @@ import httpx
 
 from accountd import __version__
 from accountd.config import Account
-from accountd.errors import BadRequest, ClockSkew, RateLimited, VenueError, VenueUnavailable
+from accountd.errors import BadRequest, Banned, ClockSkew, RateLimited, VenueError, VenueUnavailable
 from accountd.runtime.budget import Budget, Priority
 from accountd.runtime.clock import Clock, VenueClock
 from accountd.runtime.refusal import refusal_of
-from accountd.runtime.signing import signer_of
-from accountd.venues.base import Call, ExchangeInfo, Flow, Page, Reply, Venue, to_ms
+from accountd.runtime.signing import signer_of, ws_params
+from accountd.venues.base import Call, ExchangeInfo, Flow, Page, Reply, Venue, to_ms, urls_of
+from accountd.venues.doors import Request
 
 T = TypeVar("T")
 Record = Callable[[Page], Awaitable[None]]
@@ -53,7 +55,9 @@ class RestClient:
         transport: httpx.AsyncBaseTransport | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        self.urls = venue.urls(account.environment, account.rest_url, account.stream_url)
+        self.urls = urls_of(
+            venue.hosts, account.environment, account.rest_url, account.stream_url, account.ws_api_url
+        )
         self.clock = VenueClock(clock)
         self.venue = venue
         self.budget = budget
@@ -63,8 +67,9 @@ class RestClient:
         self._key = account.api_key.get_secret_value()
         self._signer = signer_of(account)
         self._scope = account.rest_url or account.environment
-        for pool, limit in venue.limits.items():
-            budget.set_limit(self.pool(pool), limit)
+        self._owner = hashlib.sha256(self._key.encode()).hexdigest()[:8]
+        for name, pool in venue.pools.items():
+            budget.set_limit(self.pool(name), pool.limit)
         self._http = httpx.AsyncClient(
             transport=transport,
             timeout=self._timeout,
@@ -86,13 +91,27 @@ class RestClient:
         await self._http.aclose()
 
     def pool(self, name: str) -> str:
-        """Return the budget's name of a venue's pool: other environments count by themselves."""
-        return f"{name}@{self._scope}"
+        """Return the budget's name of a venue's pool: other environments count by themselves, and
+        some pools for each account."""
+        known = self.venue.pools.get(name)
+        owner = f"#{self._owner}" if known is not None and known.per_account else ""
+        return f"{name}{owner}@{self._scope}"
 
     def take_limits(self, info: ExchangeInfo) -> None:
         """Hold the budget to the limits that the venue declares."""
         for pool, limit in info.limits.items():
             self.budget.set_limit(self.pool(pool), limit)
+
+    async def spend(self, pool: str, weight: int, priority: Priority) -> None:
+        """Wait until ``weight`` may be spent on what is not REST: sockets count against the same pools."""
+        await self.budget.acquire(self.pool(pool), weight, priority)
+
+    def ws_params(self, request: Request) -> dict[str, str | int]:
+        """Return a WebSocket request's parameters, signed where it asks for that."""
+        told: dict[str, str | int] = dict(request.params)
+        if not request.signed:
+            return told
+        return ws_params(self._signer, self._key, told, to_ms(self.clock.now()), int(RECV_WINDOW))
 
     async def run(self, flow: Flow[T], priority: Priority, record: Record | None = None) -> T:
         """Drive a flow: send its calls, record its pages, throw refusals into it, return its result.
@@ -182,11 +201,14 @@ class RestClient:
         """Send once; return the reply and how long it took in seconds."""
         if (call.method, call.path) not in self.venue.allowed:
             raise BadRequest(f"{call.method} {call.path}: not on the list of what may be asked")
+        base = self.urls.of(call.base)
+        if not base:
+            raise BadRequest(f"{call.method} {call.path}: does not exist in this environment")
         pool = self.pool(call.pool)
         await self.budget.acquire(pool, call.weight, priority)
         fetched_at = self.clock.now()
         started = self._ticks.monotonic()
-        request = self._request(call)
+        request = self._request(call, base)
         try:
             async with asyncio.timeout(self._timeout):
                 status, headers, body = await self._exchange(request, call)
@@ -194,15 +216,17 @@ class RestClient:
             # The failure's own words may hold the address, and that the signature.
             raise VenueUnavailable(f"{call.method} {call.path}: {type(failure).__name__}") from None
         seconds = self._ticks.monotonic() - started
-        self._observe(pool, headers)
+        self._observe(call.pool, headers)
         refusal = refusal_of(call, status, headers, body, self.clock.now(), secrets=(self._key,))
         if isinstance(refusal, RateLimited):
-            self.budget.pause(pool, refusal.retry_after or 0.0)
+            banned = isinstance(refusal, Banned)  # a ban is about the address, whatever was asked
+            for one in {pool, *map(self.pool, self.venue.pools)} if banned else {pool}:
+                self.budget.pause(one, refusal.retry_after or 0.0)
         if refusal is not None:
             raise refusal
         return Reply(body=body, fetched_at=fetched_at, status=status), seconds
 
-    def _request(self, call: Call) -> httpx.Request:
+    def _request(self, call: Call, base: str) -> httpx.Request:
         """Build the request: percent-encode, sign what is encoded, and put the signature last."""
         params = call.params
         if call.signed:
@@ -211,7 +235,6 @@ class RestClient:
         if call.signed:
             signature = quote(self._signer.sign(query.encode()), safe="")
             query = f"{query}&signature={signature}"
-        base: str = getattr(self.urls, call.base)
         headers = {"X-MBX-APIKEY": self._key} if call.signed or call.keyed else {}
         return self._http.build_request(
             call.method, f"{base}{call.path}?{query}".rstrip("?"), headers=headers
@@ -233,6 +256,7 @@ class RestClient:
             await response.aclose()
 
     def _observe(self, pool: str, headers: Mapping[str, str]) -> None:
-        used = headers.get(self.venue.used_weight_header, "")
+        known = self.venue.pools.get(pool)
+        used = headers.get(known.header, "") if known is not None else ""
         if used.isascii() and used.isdecimal():
-            self.budget.observe(pool, int(used), self.clock.now())
+            self.budget.observe(self.pool(pool), int(used), self.clock.now())

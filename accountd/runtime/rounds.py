@@ -1,17 +1,50 @@
-"""One sweep as it goes: what it saw, what it could not prove, how far it reaches."""
+"""One sweep as it goes: the ground it covers, what it saw, what it could not prove, how far it reaches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from accountd.core.changes import OrderKey
 from accountd.runtime.budget import Priority
-from accountd.venues.base import Window
+from accountd.venues.base import Section, Swept, SymbolInfo, Window
 
 Cursors = dict[tuple[str, str, str], tuple[datetime, datetime]]
 Step = Callable[[str, int, int], None]
+
+
+class Ground:
+    """One market of an account, and what is known about sweeping it.
+
+    ``orders_whole`` says whether the venue lists all orders without a symbol; None = not tried yet.
+    """
+
+    def __init__(self, section: Section, symbols: Mapping[str, SymbolInfo]) -> None:
+        self.section = section
+        self.market = section.market
+        self.symbols = symbols
+        self.orders_whole: bool | None = None
+        self._queue: list[str] = []
+
+    def has(self, dataset: str) -> bool:
+        """Say whether the market has such a dataset at all."""
+        return dataset in self.section.retention
+
+    def likely(self, assets: set[str]) -> set[str]:
+        """Return the symbols that ``assets``, held or moved, point to."""
+        if not assets:
+            return set()
+        return {name for name, info in self.symbols.items() if self.section.rank(info, assets) == 0}
+
+    def explore(self, count: int, assets: set[str]) -> list[str]:
+        """Return the next symbols that nothing points to, the likelier first, round and round."""
+        if not self._queue:
+            ranked = ((self.section.rank(info, assets), name) for name, info in self.symbols.items())
+            self._queue = [name for _, name in sorted((r, name) for r, name in ranked if r)]
+        taken, self._queue = self._queue[:count], self._queue[count:]
+        return taken
 
 
 @dataclass(slots=True)
@@ -22,8 +55,14 @@ class Round:
     proven: datetime  # what it proves up to: replicas may lag by the settle time
     priority: Priority
     margin: timedelta  # how far before each cursor it reads again
-    symbols: set[str] = field(default_factory=set)
+    symbols: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # by market
+    assets: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))  # held or moved
     shown: set[OrderKey] = field(default_factory=set)  # open orders that the venue showed
-    unproven: list[Window] = field(default_factory=list)
-    orders_whole: bool = False
-    recovered: dict[str, int] = field(default_factory=dict)
+    unproven: dict[tuple[str, str], list[Window]] = field(default_factory=dict)  # by market and dataset
+    orders_whole: set[str] = field(default_factory=set)  # markets whose orders were read without a symbol
+
+    def took(self, market: str, dataset: str, swept: Swept) -> None:
+        """Take what a history flow saw and what it could not read."""
+        self.symbols[market] |= swept.symbols
+        if swept.unproven:
+            self.unproven.setdefault((market, dataset), []).extend(swept.unproven)

@@ -16,7 +16,6 @@ from accountd.errors import (
     DatabaseError,
     Fenced,
     KeyRefused,
-    ListenKeyGone,
     VenueError,
     VenueGone,
     VenueUnavailable,
@@ -24,22 +23,25 @@ from accountd.errors import (
 from accountd.runtime.backoff import Backoff, ConnectBudget
 from accountd.runtime.books import Books
 from accountd.runtime.budget import Priority
-from accountd.runtime.duties import OVERFLOW, ROTATION, SILENT, Duties
+from accountd.runtime.connector import Connector
+from accountd.runtime.duties import OVERFLOW, ROTATION, SHUTTING, SILENT, Duties
 from accountd.runtime.intake import Intake
 from accountd.runtime.keepalive import KeepAlive
-from accountd.runtime.link import Connector, Link
+from accountd.runtime.link import Link, Socket
 from accountd.runtime.metrics import Metrics
 from accountd.runtime.recorder import Ledger, Recorder
 from accountd.runtime.rest import RestClient
-from accountd.runtime.rounds import Step
+from accountd.runtime.rounds import Ground, Step
 from accountd.runtime.sweeper import Sweeper
 from accountd.settings_model import Account, Settings
-from accountd.venues.base import Venue
+from accountd.venues.base import KEY_EXPIRED, SHUTDOWN, TERMINATED, Decoded, Venue
 
 log = structlog.get_logger("accountd.session")
 
 CLOSE_WITHIN = 1.5  # seconds that a stop waits for the session row
 LONGEST_PAUSE = 600.0  # seconds that a venue's own request to wait is honoured in one go
+CLEAN = (ROTATION, SHUTTING)  # reasons to change sockets while the old one still delivers
+ENDED = "subscription ended"
 
 
 class AccountRunner:
@@ -60,16 +62,17 @@ class AccountRunner:
         self.metrics = metrics
         self.progress = progress
         self.backoff = Backoff(settings.reconnect_max, rng)
-        self.books = Books(recorder, name, venue.market)
+        self.books = Books(recorder, name, {one.market: one.retention for one in venue.sections})
         self.connector = Connector(name, account, settings, venue, rest, connects, self.books, self._frame)
         self.intake = Intake(
-            name, venue, recorder, health, metrics, self.clock, self.connector.keys, self._expired
+            name, venue, recorder, health, metrics, self.clock, self.connector.keys, self._control
         )
         self.link: Link | None = None
         self.pools: list[str] = []  # the weight pools that its requests count against
         self.sweeper: Sweeper
         self.ledger: Ledger
         self._turn = asyncio.Event()
+        self._ended: datetime | None = None  # when the venue ended a subscription
         self._reason = ""
 
     async def run(self) -> None:
@@ -106,19 +109,21 @@ class AccountRunner:
     async def start(self) -> None:
         """Measure the clock, learn the venue's limits, load what is believed, own up to the last crash."""
         offset = await self.rest.measure_offset()
-        info = await self.rest.run(self.venue.exchange_info(), Priority.KEEPALIVE, None)
-        self.rest.take_limits(info)
-        self.pools = [self.rest.pool(name) for name in info.limits]
+        grounds = []
+        for section in self.venue.sections:
+            info = await self.rest.run(section.exchange_info(), Priority.KEEPALIVE, None)
+            self.rest.take_limits(info)
+            self.pools += [pool for name in info.limits if (pool := self.rest.pool(name)) not in self.pools]
+            grounds.append(Ground(section, info.symbols))
         self.ledger = await self.recorder.open_account(self.name, self.venue.name, self.account.environment)
         if self.ledger.is_new and abs(offset) > timedelta(seconds=1):
             self.ledger.born += offset
             await self.recorder.submit(lambda tx: tx.set_created_at(self.name, self.ledger.born))
         self.sweeper = Sweeper(
-            self.venue, self.rest, self.recorder, self.ledger, settle=self.settings.settle_after,
+            self.venue, grounds, self.rest, self.recorder, self.ledger, settle=self.settings.settle_after,
             backfill=self.account.backfill, symbols=self.account.symbols, live_since=self._live_since,
         )  # fmt: skip
         self.sweeper.swept = lambda why: self.metrics.sweeps.labels(self.name, why.name.lower()).inc()
-        self.sweeper.all_symbols = sorted(info.symbols)
         await self.books.crashed(self.rest.clock.now())
 
     # -- a chain of links
@@ -131,7 +136,7 @@ class AccountRunner:
             await self._to_live(link)
             while True:
                 reason = await self._stay(link)
-                if link.watcher.lost.is_set():
+                if link.lost.is_set():
                     raise VenueUnavailable(f"stream lost: {reason}")
                 link = await self._replace(link, reason)
         except Exception as error:
@@ -175,12 +180,12 @@ class AccountRunner:
     async def _while_connected(self, link: Link, work: Coroutine[Any, Any, object]) -> None:
         """Do REST work, but give it up when the socket dies meanwhile: the next session sweeps anew."""
         task = asyncio.create_task(work)
-        lost = asyncio.create_task(link.watcher.lost.wait())
+        lost = asyncio.create_task(link.lost.wait())
         turn = asyncio.create_task(self._turn.wait())
         try:
             await asyncio.wait({task, lost, turn}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                reason = link.watcher.reason if lost.done() else self._reason
+                reason = link.reason if lost.done() else self._reason
                 raise VenueUnavailable(f"stream lost: {reason}")
             task.result()
         finally:
@@ -189,17 +194,18 @@ class AccountRunner:
     async def _stay(self, link: Link) -> str:
         """Stay LIVE until the link must end; return why."""
         duties = Duties(
-            self.name, self.settings, self.rest, self.sweeper, self.books, self.intake, self._ask_turn
-        )
+            self.name, self.settings, self.rest, self.sweeper, self.books, self.intake, self.connector,
+            self._ask_turn,
+        )  # fmt: skip
         tasks = [asyncio.create_task(duty, name=f"accountd-{self.name}-duty") for duty in duties.all(link)]
-        lost = asyncio.create_task(link.watcher.lost.wait())
+        lost = asyncio.create_task(link.lost.wait())
         turn = asyncio.create_task(self._turn.wait())
         try:
             await asyncio.wait({lost, turn, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 if task.done() and not self._turn.is_set():
                     task.result()
-            self._reason = link.watcher.reason if lost.done() else self._reason
+            self._reason = link.reason if lost.done() else self._reason
             return self._reason
         finally:
             await _end(*tasks, lost, turn)
@@ -209,7 +215,7 @@ class AccountRunner:
         try:
             return await self._rotate(link, reason)
         except VenueError as error:
-            if reason != ROTATION or error.permanent or self.link is not link:
+            if reason not in CLEAN or error.permanent or self.link is not link:
                 raise
             log.warning("rotation failed", account=self.name, error=str(error))
             self._turn.clear()
@@ -221,19 +227,21 @@ class AccountRunner:
         """Make before break: the new socket is proven before the old one closes."""
         log.info("rotating", account=self.name, reason=reason)
         fresh = await self.connector.connect()
-        now, frames = self.rest.clock.now(), old.watcher.frames
-        if reason == ROTATION:
+        now, frames = self.rest.clock.now(), old.frames
+        if reason in CLEAN:
             await self.books.closed(old.session_id, now, reason, frames)
         else:
             await self.books.lost(old.session_id, self._blind_since(old, reason), now, reason, frames)
         self.intake.overflowed = None
-        await old.watcher.close(reason)
+        await old.close(reason)
         self.link = fresh
         await self._to_live(fresh)
         return fresh
 
     def _blind_since(self, link: Link, reason: str) -> datetime:
         """Return since when nothing is certain: a dead key keeps the socket alive, so only data counts."""
+        if reason == ENDED and self._ended is not None:
+            return self._ended
         if reason == OVERFLOW and self.intake.overflowed is not None:
             return self.intake.overflowed
         if reason == SILENT or link.proven_at is not None:
@@ -245,14 +253,14 @@ class AccountRunner:
     async def _mourn(self, link: Link) -> None:
         """The stream is lost: say since when nothing can be relied on."""
         self.link = None
-        reason = link.watcher.reason or self._reason or "lost"
+        reason = link.reason or self._reason or "lost"
         self._say(State.CLOSED, reason)
         now = self.rest.clock.now()
-        lost = link.watcher.lost.is_set()
-        since = min(link.watcher.alive_at, now) if lost else self._blind_since(link, reason)
+        lost = link.lost.is_set()
+        since = min(link.alive_at, now) if lost else self._blind_since(link, reason)
         log.warning("stream lost", account=self.name, reason=reason)
-        await link.watcher.close(reason)
-        await self.books.lost(link.session_id, since, now, reason, link.watcher.frames)
+        await link.close(reason)
+        await self.books.lost(link.session_id, since, now, reason, link.frames)
         self.intake.overflowed = None
 
     async def _close_down(self) -> None:
@@ -260,10 +268,8 @@ class AccountRunner:
         self.keepalive.remove(self.name)
         link, self.link = self.link, None
         if link is not None:
-            await link.watcher.close("stopped")
-            closing = self.books.closed(
-                link.session_id, link.watcher.alive_at, "stopped", link.watcher.frames
-            )
+            await link.close("stopped")
+            closing = self.books.closed(link.session_id, link.alive_at, "stopped", link.frames)
             try:
                 await asyncio.wait_for(closing, CLOSE_WITHIN)
             except TimeoutError:
@@ -271,30 +277,27 @@ class AccountRunner:
 
     # -- what others call
 
-    def _frame(self, link: Link, frame: bytes, at: datetime) -> None:
-        self.intake.take(link, frame, at)
+    def _frame(self, link: Link, socket: Socket, frame: bytes, at: datetime) -> None:
+        self.intake.take(link, socket, frame, at)
 
-    def _expired(self, link: Link, key: str | None) -> None:
-        """The venue says that a key expired; it may say so twice, and of keys long gone."""
-        if link is self.link and key in (None, link.key):
-            self._ask_turn("key expired")
+    def _control(self, link: Link, socket: Socket, decoded: Decoded) -> None:
+        """The venue says that a key, a subscription or the connection ends; it may say so of what is gone."""
+        if link is not self.link:
+            return
+        if decoded.control == KEY_EXPIRED:
+            if decoded.listen_key in (None, socket.key):
+                self._ask_turn("key expired")
+        elif decoded.control == SHUTDOWN:
+            self._ask_turn(SHUTTING)
+        elif decoded.control == TERMINATED and decoded.subscription in (None, *socket.lanes):
+            self._ended = decoded.event_time
+            self._ask_turn(ENDED)
 
     async def _renew(self) -> None:
-        """Renew the key over REST; a key that is gone, or another one, means a new socket."""
+        """Keep the subscriptions alive; one that is gone, or changed, means new sockets."""
         link = self.link
-        if link is None:
-            return
-        try:
-            reply = await self.rest.send(self.venue.listen_key_keepalive(), Priority.KEEPALIVE)
-        except ListenKeyGone:
-            self._ask_turn("key gone")
-            return
-        key = self.venue.parse_listen_key(reply)
-        if key is None or key == link.key:
-            link.proven_at = self.rest.clock.now()
-            return
-        self.connector.keys.add(key)
-        self._ask_turn("key changed")
+        if link is not None and (reason := await self.connector.renew(link)) is not None:
+            self._ask_turn(reason)
 
     def _ask_turn(self, reason: str) -> None:
         self._reason = reason

@@ -48,8 +48,8 @@ EXPLORE = 6  # symbols of the wide background sweep in one slow round
 class Sweeper:
     """Sweeps one account. ``live_since`` is asked for each page: REST telling first is then a finding."""
 
-    def __init__(self, venue: Venue, grounds: Sequence[Ground], rest: RestClient, recorder: Recorder, ledger: Ledger, *,
-                 settle: timedelta, backfill: timedelta | None, symbols: Iterable[str],
+    def __init__(self, venue: Venue, grounds: Sequence[Ground], rest: RestClient, recorder: Recorder,
+                 ledger: Ledger, *, settle: timedelta, backfill: timedelta | None, symbols: Iterable[str],
                  live_since: Callable[[], datetime | None]) -> None:  # fmt: skip
         self.venue = venue
         self.grounds = grounds
@@ -225,9 +225,7 @@ class Sweeper:
         found: list[tuple[datetime, Ground, str]] = []
         for ground in self.grounds:
             market = ground.market
-            known = await self.recorder.submit(
-                lambda tx, market=market: tx.known_symbols(self.account, market)
-            )
+            known = await self.known(market)
             names = job.symbols[market] | {name for name in self.pinned if self._may_have(ground, name)}
             if job.priority is not Priority.SEAM or market not in job.orders_whole:
                 names |= {name for name, last in known.items() if last >= job.now - RECENT}
@@ -238,6 +236,10 @@ class Sweeper:
             found += [(known.get(name, self.ledger.born), ground, name) for name in sorted(names)]
         found.sort(key=lambda one: one[0], reverse=True)
         return [(ground, name) for _, ground, name in found]
+
+    async def known(self, market: str) -> dict[str, datetime]:
+        """Return the symbols of a market that the record knows, and when they were last seen to move."""
+        return await self.recorder.submit(lambda tx: tx.known_symbols(self.account, market))
 
     async def _assets(self, ground: Ground) -> set[str]:
         """Return the assets of a market that are held."""

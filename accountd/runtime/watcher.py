@@ -12,7 +12,7 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from accountd.errors import BadRequest, KeyRefused, RateLimited, VenueError, VenueUnavailable
+from accountd.errors import BadRequest, KeyRefused, RateLimited, VenueError, VenueGone, VenueUnavailable
 from accountd.runtime.clock import Clock
 
 log = structlog.get_logger("accountd.watcher")
@@ -30,6 +30,8 @@ def refusal(status: int, retry_after: str | None) -> VenueError:
         return RateLimited(f"{REDACTED}: HTTP {status}", status=status, retry_after=wait or 60.0)
     if status in (401,):
         return KeyRefused(f"{REDACTED}: HTTP {status}", status=status)
+    if status == 410:
+        return VenueGone(f"{REDACTED}: HTTP {status}", status=status)
     if 400 <= status < 500 and status not in (403, 408):
         return BadRequest(f"{REDACTED}: HTTP {status}", status=status)
     return VenueUnavailable(f"{REDACTED}: HTTP {status}", status=status, retry_after=wait)
@@ -46,19 +48,21 @@ class _Straight(connect):
 class Watcher:
     """A connected socket. ``on_frame`` gets every frame's bytes and the time it was read.
 
-    ``lost`` is set, with a reason, when the socket is closed or its peer is dead; ``alive_at`` is the
-    last moment (venue time) at which everything sent before it had certainly arrived.
+    ``lost`` is set, with a reason, when the socket is closed or its peer is dead; sockets that stand and
+    fall together share it. ``alive_at`` is the last moment (venue time) at which everything sent before it
+    had certainly arrived.
     """
 
     def __init__(self, socket: ClientConnection, now: Now, clock: Clock, beat: float,
-                 on_frame: Callable[[bytes, datetime], None]) -> None:  # fmt: skip
+                 on_frame: Callable[[bytes, datetime], None],
+                 lost: asyncio.Event | None = None) -> None:  # fmt: skip
         self.now = now
         self.clock = clock
         self.alive_at = now()
         self.frames = 0
         self.last_frame = clock.monotonic()
         self.reason = ""
-        self.lost = asyncio.Event()
+        self.lost = lost or asyncio.Event()
         self._socket = socket
         self._beat = beat
         self._on_frame = on_frame
@@ -66,7 +70,8 @@ class Watcher:
 
     @classmethod
     async def open(cls, url: str, now: Now, clock: Clock, *, wait: float, beat: float,
-                   on_frame: Callable[[bytes, datetime], None]) -> Watcher:  # fmt: skip
+                   on_frame: Callable[[bytes, datetime], None],
+                   lost: asyncio.Event | None = None) -> Watcher:  # fmt: skip
         """Connect and begin to read.
 
         Raises:
@@ -82,7 +87,7 @@ class Watcher:
             raise refusal(answer.status_code, answer.headers.get("Retry-After")) from None
         except (OSError, TimeoutError, WebSocketException) as error:
             raise VenueUnavailable(f"stream does not connect: {type(error).__name__}") from None
-        watcher = cls(socket, now, clock, beat, on_frame)
+        watcher = cls(socket, now, clock, beat, on_frame, lost)
         watcher._tasks = [
             asyncio.create_task(watcher._read(), name="accountd-read"),
             asyncio.create_task(watcher._ping(), name="accountd-ping"),
@@ -146,6 +151,3 @@ class Watcher:
                 self._lose("no answer to ping")
                 return
             self.alive_at = max(self.alive_at, asked)
-
-
-

@@ -7,22 +7,31 @@ Nothing here does I/O. A *flow* is a generator: it yields a `Call` and is sent t
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import msgspec
 
 from accountd.core.told import Told
+from accountd.errors import SettingsError
+
+if TYPE_CHECKING:
+    from accountd.venues.doors import Door, StreamOptions
 
 T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
-# What a control frame is about.
+# What a control frame is about: an answer to a request of ours; the listen key expired; the venue ends
+# the connection soon; it ended one subscription.
 ACK = "ack"
 KEY_EXPIRED = "key_expired"
+SHUTDOWN = "shutdown"
+TERMINATED = "terminated"
+
+NO_LANES: Mapping[int, str] = {}
 
 
 def from_ms(ms: int) -> datetime:
@@ -42,8 +51,8 @@ def to_ms(moment: datetime) -> int:
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One REST request. ``params`` are unencoded and in the order sent.
 
-    ``weight`` counts against ``pool``, which all accounts on an address share. ``keep`` is False for
-    replies that may never be written down (listen keys). ``base`` names the entry of `Urls` it goes to.
+    ``weight`` counts against ``pool``, one of `Venue.pools`. ``keep`` is False for replies that may never
+    be written down (listen keys, tokens). ``base`` names the entry of `Urls` it goes to.
     ``once`` forbids a retry. ``keyed`` sends the API key without a signature.
     """
 
@@ -111,18 +120,28 @@ class Swept(msgspec.Struct, kw_only=True):
 
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a control frame. ``error`` is the venue's text when it said no."""
+    """The answer to a control frame. ``error`` is the venue's text when it said no.
+
+    ``status`` is like HTTP's, ``code`` the venue's number, ``retry_at`` when it may be asked again.
+    """
 
     id: int | None
     result: Any = None
     error: str | None = None
+    status: int | None = None
+    code: int | None = None
+    retry_at: datetime | None = None
 
     def __repr__(self) -> str:  # a list of subscriptions names the listen key
         return f"Ack(id={self.id}, error={self.error!r})"
 
 
 class Decoded(msgspec.Struct, kw_only=True):
-    """One frame. ``control`` is None, ``ack`` or ``key_expired``; ``listen_key`` is the key that expired."""
+    """One frame. ``kind`` names the event, with its lane behind an ``@`` where there is one.
+
+    ``control`` is None or one of the control words; ``listen_key`` is the key that expired and
+    ``subscription`` the number of the subscription that ended.
+    """
 
     kind: str
     event_time: datetime | None
@@ -130,17 +149,69 @@ class Decoded(msgspec.Struct, kw_only=True):
     control: str | None = None
     ack: Ack | None = None
     listen_key: str | None = None
+    subscription: int | None = None
 
     def __repr__(self) -> str:
         return f"Decoded(kind={self.kind!r}, control={self.control!r}, told={self.told!r})"
 
 
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """A request limit: weight per minute, and the header that tells what everybody on the address used.
+
+    ``per_account`` pools count for one account (Binance: UID), the others for the address (IP).
+    """
+
+    limit: int
+    header: str = "x-mbx-used-weight-1m"
+    per_account: bool = False
+
+
 class Urls(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a venue lives: scheme://host[:port] of each entry, without a path."""
+    """Where a venue lives: scheme://host[:port] of each entry, without a path.
+
+    ``others`` are further hosts by the name that `Call.base` or a door gives them.
+    """
 
     rest: str
-    stream: str
-    sapi: str
+    stream: str = ""
+    ws_api: str = ""
+    sapi: str = ""
+    others: Mapping[str, str] = {}
+
+    def of(self, name: str) -> str:
+        """Return the host called ``name``."""
+        found: str = self.others[name] if name in self.others else getattr(self, name)
+        return found
+
+
+def urls_of(
+    hosts: Mapping[str, Urls],
+    environment: str,
+    rest_url: str | None = None,
+    stream_url: str | None = None,
+    ws_api_url: str | None = None,
+) -> Urls:
+    """Return where to go: a table's entry, with the addresses that settings name in their place.
+
+    A REST address takes every REST call, a stream address every stream.
+
+    Raises:
+        SettingsError: the venue has no such environment.
+    """
+    told = hosts.get(environment)
+    if told is None:
+        raise SettingsError(f"ENVIRONMENT: {environment} does not exist here; one of {', '.join(hosts)}")
+
+    def instead(url: str) -> str:
+        return (rest_url if url.startswith("http") else stream_url) or url
+
+    return Urls(
+        rest=instead(told.rest),
+        stream=stream_url or told.stream,
+        ws_api=ws_api_url or told.ws_api,
+        sapi=rest_url or told.sapi,
+        others={name: instead(url) for name, url in told.others.items()},
+    )
 
 
 class Rights(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,11 +224,12 @@ class Rights(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountState(msgspec.Struct, frozen=True, kw_only=True):
-    """The account's own switches, as told with a snapshot."""
+    """The account's own switches, as told with a snapshot; ``modes`` are words for people."""
 
-    multi_assets: bool
-    hedge_mode: bool
+    multi_assets: bool = False
+    hedge_mode: bool = False
     can_trade: bool | None = None
+    modes: tuple[str, ...] = ()
 
 
 class SymbolInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,43 +257,25 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
     keeps_unfilled: timedelta | None = None  # cancelled or expired without a fill
 
 
-class Venue(Protocol):
-    """One venue and market: pure translation between the wire and what accountd holds.
+class Section(Protocol):
+    """One market of an account, as its history is read.
 
-    Times given to the history flows are both included and cut to milliseconds. ``lag`` is how far a
-    REST replica may be behind: a snapshot fetched at t is believed as of t - lag.
+    A dataset that ``retention`` does not name does not exist here and is not swept. Times given to the
+    history flows are both included and cut to milliseconds. ``lag`` is how far a REST replica may be
+    behind: a snapshot fetched at t is believed as of t - lag.
     """
 
-    name: str
-    market: str
-    allowed: frozenset[tuple[str, str]]
-    limits: Mapping[str, int]
-    retention: Mapping[str, Retention]
-    used_weight_header: str
+    @property
+    def market(self) -> str: ...
 
-    def urls(self, environment: str, rest_url: str | None, stream_url: str | None) -> Urls: ...
+    @property
+    def retention(self) -> Mapping[str, Retention]: ...
 
-    def decode(self, frame: bytes | str, received_at: datetime) -> Decoded: ...
+    def exchange_info(self) -> Flow[ExchangeInfo]: ...
 
-    def decode_page(self, kind: str, body: bytes, as_of: datetime) -> list[Told]: ...
-
-    def redact(self, raw: bytes, keys: Iterable[str] = ()) -> bytes: ...
-
-    def listen_key_create(self) -> Call: ...
-
-    def listen_key_keepalive(self) -> Call: ...
-
-    def parse_listen_key(self, reply: Reply) -> str | None: ...
-
-    def stream_url(self, urls: Urls, key: str, form: str, events: tuple[str, ...]) -> str: ...
-
-    def probe(self, request_id: int) -> str: ...
-
-    def lists_key(self, ack: Ack, key: str) -> bool: ...
-
-    def snapshot(self, lag: timedelta) -> Flow[AccountState]: ...
-
-    def canary(self, lag: timedelta) -> Flow[None]: ...
+    def rank(self, symbol: SymbolInfo, assets: Collection[str]) -> int | None:
+        """Say how likely a symbol that nothing names is, for ``assets`` held or moved: 0 = swept with
+        every slow sweep, 1 and more = explored in this order, None = never."""
 
     def open_orders(self, lag: timedelta) -> Flow[Swept]: ...
 
@@ -237,8 +291,40 @@ class Venue(Protocol):
 
     def algo_order(self, algo_id: str) -> Flow[bool]: ...
 
-    def server_time(self) -> Flow[datetime]: ...
 
-    def exchange_info(self) -> Flow[ExchangeInfo]: ...
+class Venue(Protocol):
+    """One venue: pure translation between the wire and what accountd holds.
+
+    ``income_follows_fills``: each fill leaves rows among the transfers (futures commission and profit).
+    """
+
+    name: str
+    hosts: Mapping[str, Urls]
+    allowed: frozenset[tuple[str, str]]
+    pools: Mapping[str, Pool]
+    income_follows_fills: bool
+
+    @property
+    def sections(self) -> tuple[Section, ...]: ...
+
+    def doors(self, urls: Urls, options: StreamOptions) -> tuple[Door, ...]: ...
+
+    def decode(
+        self, frame: bytes | str, received_at: datetime, lanes: Mapping[int, str] = NO_LANES
+    ) -> Decoded:
+        """Return what a frame tells; never raises. ``lanes`` names the subscriptions by number."""
+
+    def decode_kept(self, kind: str, raw: bytes, received_at: datetime) -> list[Told]:
+        """Return what a journaled frame told, from its row alone."""
+
+    def decode_page(self, kind: str, body: bytes, as_of: datetime) -> list[Told]: ...
+
+    def redact(self, raw: bytes, keys: Iterable[str] = ()) -> bytes: ...
+
+    def snapshot(self, lag: timedelta) -> Flow[AccountState]: ...
+
+    def canary(self, lag: timedelta) -> Flow[None]: ...
+
+    def server_time(self) -> Flow[datetime]: ...
 
     def rights(self) -> Flow[Rights]: ...

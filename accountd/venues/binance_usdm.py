@@ -6,11 +6,9 @@ Venue pages: derivatives/usds-margined-futures (general-info, user-data-streams,
 from __future__ import annotations
 
 import contextlib
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -27,10 +25,12 @@ from accountd.core.told import (
     Told,
     Transfer,
 )
-from accountd.errors import BadRequest, KeyRefused, VenueGone, VenueUnavailable
+from accountd.errors import BadRequest
+from accountd.venues import binance
 from accountd.venues import binance_usdm_events as events_of
 from accountd.venues import binance_usdm_rows as rows_of
 from accountd.venues.base import (
+    NO_LANES,
     AccountState,
     Ack,
     Call,
@@ -38,16 +38,18 @@ from accountd.venues.base import (
     ExchangeInfo,
     Flow,
     Page,
+    Pool,
     Reply,
     Retention,
     Rights,
+    Section,
     Swept,
     SymbolInfo,
     Urls,
     Window,
-    from_ms,
     to_ms,
 )
+from accountd.venues.binance import read
 from accountd.venues.binance_usdm_calls import (
     HOSTS,
     INCOME_TYPES,
@@ -58,49 +60,19 @@ from accountd.venues.binance_usdm_calls import (
     PATHS,
     POOL,
     SAPI,
+    SAPI_HEADER,
     THREE_MONTHS,
     WINDOW,
     call_for,
 )
+from accountd.venues.doors import Door, ListenKeyDoor, StreamOptions
 from accountd.venues.paging import Question, by_id, by_time, fetch, places, reply_to
-from accountd.venues.wire import UNREADABLE
-
-# A listen key that is not one of those known here: the value of its field, or a long stream name.
-STRAY_KEY = re.compile(rb'("listenKey"\s*:\s*")[^"]*(")')
-STRAY_NAME = re.compile(rb'(")[A-Za-z0-9]{60,}(?=["@])')
-
-
-T = TypeVar("T")
 
 
 class _Config(msgspec.Struct, rename="camel"):
     multi_assets_margin: bool = False
     dual_side_position: bool = False
     can_trade: bool | None = None
-
-
-class _Limit(msgspec.Struct, rename="camel"):
-    rate_limit_type: str
-    interval: str
-    interval_num: int
-    limit: int
-
-
-class _Symbol(msgspec.Struct, rename="camel"):
-    symbol: str
-    status: str = ""
-    base_asset: str = ""
-    quote_asset: str = ""
-    margin_asset: str | None = None
-
-
-class _Info(msgspec.Struct, rename="camel"):
-    rate_limits: list[_Limit] = []
-    symbols: list[_Symbol] = []
-
-
-class _Time(msgspec.Struct, rename="camel"):
-    server_time: int
 
 
 class _Key(msgspec.Struct):
@@ -112,8 +84,11 @@ class BinanceUsdm:
 
     name = "binance-usdm"
     market = rows_of.MARKET
-    used_weight_header = "x-mbx-used-weight-1m"
-    limits: Mapping[str, int] = MappingProxyType({POOL: 2400, SAPI: 12000})
+    hosts: Mapping[str, Urls] = HOSTS
+    pools: Mapping[str, Pool] = MappingProxyType(
+        {POOL: Pool(limit=2400), SAPI: Pool(limit=12000, header=SAPI_HEADER)}
+    )
+    income_follows_fills = True
     allowed = frozenset(
         {("GET", path) for path, _ in PATHS.values()} | {("POST", LISTEN_KEY), ("PUT", LISTEN_KEY)}
     )
@@ -128,10 +103,22 @@ class BinanceUsdm:
         }
     )
 
-    def urls(self, environment: str, rest_url: str | None, stream_url: str | None) -> Urls:
-        """Return where to go; a REST address that is set takes every REST call."""
-        told = HOSTS[environment]
-        return Urls(rest=rest_url or told.rest, stream=stream_url or told.stream, sapi=rest_url or told.sapi)
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """Return the one market that there is here."""
+        return (self,)
+
+    def doors(self, urls: Urls, options: StreamOptions) -> tuple[Door, ...]:
+        """Return the one private stream, entered by a listen key."""
+
+        def url(key: str) -> str:
+            return self.stream_url(urls, key, options.form, options.events)
+
+        door = ListenKeyDoor(
+            create=self.listen_key_create(), keepalive=lambda _: self.listen_key_keepalive(),
+            parse=self.parse_listen_key, url=url, probe=self.probe, lists_key=self.lists_key,
+        )  # fmt: skip
+        return (door,)
 
     def stream_url(self, urls: Urls, key: str, form: str, events: tuple[str, ...]) -> str:
         """Return the private stream's address in one of its forms: query, path or combined."""
@@ -141,7 +128,9 @@ class BinanceUsdm:
         chosen = f"&events={'/'.join(quote(word, safe='') for word in events)}" if events else ""
         return f"{urls.stream}/private/{path}?listenKey={quote(key, safe='')}{chosen}"
 
-    def decode(self, frame: bytes | str, received_at: datetime) -> Decoded:
+    def decode(
+        self, frame: bytes | str, received_at: datetime, lanes: Mapping[int, str] = NO_LANES
+    ) -> Decoded:
         """Return what a frame tells; never raises. ``received_at`` dates what does not date itself."""
         decoded = events_of.decode(frame)
         if decoded.event_time is None:
@@ -150,20 +139,17 @@ class BinanceUsdm:
                     row.at = received_at
         return decoded
 
+    def decode_kept(self, kind: str, raw: bytes, received_at: datetime) -> list[Told]:
+        """Return what a journaled frame told: frames explain themselves here."""
+        return self.decode(raw, received_at).told
+
     def decode_page(self, kind: str, body: bytes, as_of: datetime) -> list[Told]:
         """Return what a page of ``kind`` tells, the same today as when its journal row was written."""
         return rows_of.decode_page(kind, body, as_of)
 
     def redact(self, raw: bytes, keys: Iterable[str] = ()) -> bytes:
         """Return ``raw`` with every listen key replaced by ``<listenKey>``."""
-        for key in keys:
-            if key:
-                raw = raw.replace(key.encode(), b"<listenKey>")
-        if b'"listenKey"' in raw:
-            raw = STRAY_KEY.sub(rb"\1<listenKey>\2", raw)
-        if b'"stream"' in raw or b'"result"' in raw:
-            raw = STRAY_NAME.sub(rb"\1<listenKey>", raw)
-        return raw
+        return binance.redact(raw, keys)
 
     def listen_key_create(self) -> Call:
         """Return the call that makes a key, or lengthens the life of the one there is."""
@@ -183,7 +169,7 @@ class BinanceUsdm:
         Raises:
             VenueUnavailable: the reply makes no sense.
         """
-        return _read(reply, _Key, "listen_key").listenKey or None
+        return read(reply, _Key, "listen_key").listenKey or None
 
     def probe(self, request_id: int) -> str:
         """Return the frame that asks what this socket is subscribed to."""
@@ -194,13 +180,17 @@ class BinanceUsdm:
         names = ack.result if isinstance(ack.result, list) else []
         return any(isinstance(name, str) and (name == key or name.startswith(f"{key}@")) for name in names)
 
+    def rank(self, symbol: SymbolInfo, assets: Collection[str]) -> int | None:
+        """Return 1: positions and income name what is traded, any other symbol is as likely as the next."""
+        return 1
+
     def snapshot(self, lag: timedelta) -> Flow[AccountState]:
         """Tell balances, positions, leverage and margin types as of ``lag`` ago (20 weight).
 
         The two configurations may be refused (some environments lack them): money does not wait for them.
         """
         try:
-            config = _read((yield from reply_to(call_for("account_config"))), _Config, "account_config")
+            config = read((yield from reply_to(call_for("account_config"))), _Config, "account_config")
         except BadRequest:
             config = _Config()
         yield from _page("account.multi_assets" if config.multi_assets_margin else "account", lag)
@@ -272,61 +262,15 @@ class BinanceUsdm:
 
     def server_time(self) -> Flow[datetime]:
         """Return the venue's clock."""
-        call = call_for("time", signed=False)
-        return from_ms(_read((yield from reply_to(call)), _Time, "time").server_time)
+        return (yield from binance.server_time(call_for("time", signed=False)))
 
     def exchange_info(self) -> Flow[ExchangeInfo]:
         """Return the declared weight limit and the symbols."""
-        info = _read((yield from reply_to(call_for("exchange_info", signed=False))), _Info, "exchange_info")
-        a_minute = ("REQUEST_WEIGHT", "MINUTE", 1)
-        declared = [
-            row.limit
-            for row in info.rate_limits
-            if (row.rate_limit_type, row.interval, row.interval_num) == a_minute
-        ]
-        symbols = {
-            row.symbol: SymbolInfo(
-                symbol=row.symbol,
-                status=row.status,
-                base_asset=row.base_asset,
-                quote_asset=row.quote_asset,
-                margin_asset=row.margin_asset,
-            )
-            for row in info.symbols
-        }
-        return ExchangeInfo(limits={POOL: declared[0]} if declared else {}, symbols=symbols)
+        return (yield from binance.exchange_info(call_for("exchange_info", signed=False), POOL))
 
     def rights(self) -> Flow[Rights]:
         """Return the key's rights; all None where the venue does not tell (test networks)."""
-        call = call_for("rights", pool=SAPI, base="sapi", once=True)
-        try:
-            told = _read((yield from reply_to(call)), dict[str, object], "rights")
-        except (BadRequest, KeyRefused, VenueUnavailable, VenueGone):
-            return Rights()
-
-        def any_of(*names: str) -> bool | None:
-            values = [told[name] for name in names if name in told]
-            return any(value is True for value in values) if values else None
-
-        return Rights(
-            read=any_of("enableReading"),
-            trade=any_of(
-                "enableFutures",
-                "enableSpotAndMarginTrading",
-                "enableMargin",
-                "enableVanillaOptions",
-                "enableFixApiTrade",
-            ),
-            withdraw=any_of("enableWithdrawals", "enableInternalTransfer", "permitsUniversalTransfer"),
-            ip_restricted=any_of("ipRestrict"),
-        )
-
-
-def _read(reply: Reply, shape: type[T], kind: str) -> T:
-    try:
-        return msgspec.json.decode(reply.body, type=shape, strict=False)
-    except UNREADABLE as refusal:
-        raise VenueUnavailable(f"{kind}: the reply makes no sense") from refusal
+        return (yield from binance.rights(call_for("rights", pool=SAPI, base="sapi", once=True)))
 
 
 def _read_page(call: Call, reply: Reply, lag: timedelta = timedelta(0)) -> Page:

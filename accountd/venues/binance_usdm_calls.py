@@ -10,7 +10,8 @@ from datetime import timedelta
 from accountd.venues.base import Call, Urls
 
 POOL = "binance-futures"  # USDⓈ-M and COIN-M count together
-SAPI = "binance-sapi"
+SAPI = "sapi:/sapi/v1/account/apiRestrictions"
+SAPI_HEADER = "x-sapi-used-ip-weight-1m"
 LIMIT = 1000
 WINDOW = timedelta(days=7) - timedelta(seconds=1)
 THREE_MONTHS = timedelta(days=89)  # the shortest three months, less a leap

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from accountd.core.told import FILLS, Fill, Notice, Order, Snapshot
 from accountd.errors import BadRequest, KeyRefused, VenueUnavailable
 from accountd.venues import open_venue
-from accountd.venues.base import Ack, Call, Page, Reply, Rights, from_ms, to_ms
+from accountd.venues.base import Ack, Call, Page, Reply, Rights, from_ms, to_ms, urls_of
 from tests.venues.tape import AT, frame, load, raw
 
 VENUE = open_venue("binance-usdm")
 KEY = load("POST_fapi_v1_listenKey")["listenKey"]
-LIVE = VENUE.urls("live", None, None)
+LIVE = urls_of(VENUE.hosts, "live")
 
 
 def drive(flow, answer):
@@ -146,7 +146,7 @@ def test_addresses():
     assert VENUE.stream_url(LIVE, "K", "query", ("A", "B")) == f"{base}/ws?listenKey=K&events=A/B"
     assert VENUE.stream_url(LIVE, "K", "path", ("A",)) == f"{base}/ws/K"
     assert VENUE.stream_url(LIVE, "K", "combined", ()) == f"{base}/stream?listenKey=K"
-    own = VENUE.urls("live", "http://127.0.0.1:1", "ws://127.0.0.1:2")
+    own = urls_of(VENUE.hosts, "live", "http://127.0.0.1:1", "ws://127.0.0.1:2")
     assert (own.rest, own.sapi, own.stream) == (
         "http://127.0.0.1:1",
         "http://127.0.0.1:1",

@@ -1,0 +1,188 @@
+"""Binance COIN-M futures: where it lives, what may be asked of it, and how its record is read.
+
+Venue pages: derivatives/coin-margined-futures (general-info, user-data-streams, account and trade REST) and
+the COIN-M and USDⓈ-M integration notice of 2026-06-10. Quantities are in contracts, wallets in base coin.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+import msgspec
+
+from accountd.core.told import ALGO_ORDERS, BALANCES, FILLS, ORDERS, POSITIONS, TRANSFERS, Told
+from accountd.errors import BadRequest
+from accountd.venues import binance
+from accountd.venues import binance_futures_rows as futures
+from accountd.venues.base import (
+    NO_LANES,
+    AccountState,
+    Decoded,
+    Flow,
+    Pool,
+    Retention,
+    Rights,
+    Section,
+    Swept,
+    Urls,
+)
+from accountd.venues.binance_asking import Asked, Asking
+from accountd.venues.binance_contracts import COINM
+from accountd.venues.binance_frames import Frames
+from accountd.venues.binance_futures import THREE_MONTHS, WEEK, FuturesSection, Limits
+from accountd.venues.binance_futures_events import FuturesEvents
+from accountd.venues.binance_listen_key import listen_key_door
+from accountd.venues.binance_pages import Pages
+from accountd.venues.binance_usdm_calls import POOL, SAPI, SAPI_HEADER
+from accountd.venues.doors import Door, StreamOptions
+from accountd.venues.paging import reply_to
+
+LISTEN_KEY = "/dapi/v1/listenKey"
+HOSTS = {
+    "live": Urls(
+        rest="https://dapi.binance.com", stream="wss://dstream.binance.com", sapi="https://api.binance.com"
+    ),
+    "testnet": Urls(
+        rest="https://testnet.binancefuture.com",
+        stream="wss://dstream.binancefuture.com",
+        sapi="https://testnet.binancefuture.com",
+    ),
+    "demo": Urls(
+        rest="https://demo-dapi.binance.com",
+        stream="wss://demo-dstream.binance.com",
+        sapi="https://demo-dapi.binance.com",
+    ),
+}
+INCOME_TYPES = (
+    "TRANSFER", "WELCOME_BONUS", "FUNDING_FEE", "REALIZED_PNL", "COMMISSION", "INSURANCE_CLEAR",
+    "DELIVERED_SETTELMENT",
+)  # fmt: skip
+A_YEAR = timedelta(days=365) - timedelta(seconds=1)
+UNFILLED = timedelta(days=3)
+NOTHING = timedelta(0)
+NO_SUCH_PATH = 404
+# Paths and weights since the integration with USDⓈ-M; all-symbol weights where a symbol may be left out.
+TABLE = {
+    "account": Asked(path="/dapi/v1/account", weight=5),
+    "account.totals": Asked(path="/dapi/v1/account", weight=5),
+    "positions": Asked(path="/dapi/v1/positionRisk", weight=1),
+    "position_mode": Asked(path="/dapi/v1/positionSide/dual", weight=30),
+    "open_orders": Asked(path="/dapi/v1/openOrders", weight=40),
+    "open_algo_orders": Asked(path="/dapi/v1/openAlgoOrders", weight=40),
+    "orders": Asked(path="/dapi/v1/allOrders", weight=5),
+    "algo_orders": Asked(path="/dapi/v1/allAlgoOrders", weight=5),
+    "order": Asked(path="/dapi/v1/order", weight=1),
+    "algo_order": Asked(path="/dapi/v1/algoOrder", weight=1),
+    "fills": Asked(path="/dapi/v1/userTrades", weight=5),
+    "income": Asked(path="/dapi/v1/income", weight=20),
+    "time": Asked(path="/dapi/v1/time", weight=1, signed=False),
+    "exchange_info": Asked(path="/dapi/v1/exchangeInfo", weight=1, signed=False),
+    "rights": Asked(path=binance.RIGHTS, weight=1, pool=SAPI, base="sapi"),
+}
+RETENTION = {
+    ORDERS: Retention(keeps=timedelta(days=90), window=WEEK, keeps_unfilled=UNFILLED),
+    ALGO_ORDERS: Retention(keeps=timedelta(days=90), window=WEEK, keeps_unfilled=UNFILLED),
+    FILLS: Retention(keeps=THREE_MONTHS, window=WEEK),
+    TRANSFERS: Retention(keeps=A_YEAR, window=A_YEAR),
+    BALANCES: Retention(keeps=NOTHING, window=NOTHING),
+    POSITIONS: Retention(keeps=NOTHING, window=NOTHING),
+}
+EVENTS = Frames(FuturesEvents(COINM).readers())
+PAGES = Pages(futures.account_pages(COINM) | futures.order_pages(COINM) | futures.algo_pages(COINM))
+
+
+class _Mode(msgspec.Struct, rename="camel"):
+    dual_side_position: bool = False
+
+
+class _Market(FuturesSection):
+    """COIN-M's market. Its conditional orders moved to the algo service in 2026, not everywhere at once:
+    where the path does not exist there are none, and plain orders carry the conditions."""
+
+    def open_orders(self, lag: timedelta) -> Flow[Swept]:
+        """Tell all open plain and, where there are any, conditional orders as of ``lag`` ago."""
+        swept = yield from self.asking.listed(("open_orders",), lag)
+        try:
+            more = yield from self.asking.listed(("open_algo_orders",), lag)
+        except BadRequest as refusal:
+            if refusal.status != NO_SUCH_PATH:
+                raise
+            return swept
+        return Swept(
+            rows=swept.rows + more.rows, calls=swept.calls + more.calls, symbols=swept.symbols | more.symbols
+        )
+
+    def algo_orders(self, symbol: str, start: datetime, end: datetime) -> Flow[Swept]:
+        """Tell the conditional orders of a symbol created in a window, where there are any."""
+        try:
+            return (yield from super().algo_orders(symbol, start, end))
+        except BadRequest as refusal:
+            if refusal.status != NO_SUCH_PATH:
+                raise
+            return Swept()
+
+
+class BinanceCoinm:
+    """The venue file of Binance COIN-M futures; see `Venue` for what each verb promises."""
+
+    name = "binance-coinm"
+    hosts: Mapping[str, Urls] = HOSTS
+    pools: Mapping[str, Pool] = MappingProxyType(
+        {POOL: Pool(limit=2400), SAPI: Pool(limit=12000, header=SAPI_HEADER)}
+    )
+    income_follows_fills = True
+
+    def __init__(self) -> None:
+        self.asking = Asking(TABLE, POOL, PAGES)
+        self.allowed = self.asking.allowed(LISTEN_KEY)
+        self.sections: tuple[Section, ...] = (
+            _Market(COINM, self.asking, RETENTION, INCOME_TYPES, limits=Limits(orders=100)),
+        )
+
+    def doors(self, urls: Urls, options: StreamOptions) -> tuple[Door, ...]:
+        """Return the one private stream, entered by a listen key; the venue knows one form of address."""
+        return (listen_key_door(LISTEN_KEY, POOL, lambda key: f"{urls.stream}/ws/{key}"),)
+
+    def decode(
+        self, frame: bytes | str, received_at: datetime, lanes: Mapping[int, str] = NO_LANES
+    ) -> Decoded:
+        """Return what a frame tells; never raises. ``received_at`` dates what does not date itself."""
+        return EVENTS.dated(frame, received_at)
+
+    def decode_kept(self, kind: str, raw: bytes, received_at: datetime) -> list[Told]:
+        """Return what a journaled frame told: frames explain themselves here."""
+        return EVENTS.dated(raw, received_at).told
+
+    def decode_page(self, kind: str, body: bytes, as_of: datetime) -> list[Told]:
+        """Return what a page of ``kind`` tells, the same today as when its journal row was written."""
+        return PAGES.decode(kind, body, as_of)
+
+    def redact(self, raw: bytes, keys: Iterable[str] = ()) -> bytes:
+        """Return ``raw`` with every listen key replaced by ``<listenKey>``."""
+        return binance.redact(raw, keys)
+
+    def snapshot(self, lag: timedelta) -> Flow[AccountState]:
+        """Tell balances and positions, with leverage and margin type, as of ``lag`` ago (36 weight)."""
+        mode = _Mode()
+        with contextlib.suppress(BadRequest):
+            reply = yield from reply_to(self.asking.call("position_mode"))
+            mode = binance.read(reply, _Mode, "position_mode")
+        yield from self.asking.page("account", lag)
+        yield from self.asking.page("positions", lag)
+        return AccountState(hedge_mode=mode.dual_side_position)
+
+    def canary(self, lag: timedelta) -> Flow[None]:
+        """Tell wallet totals and positions as of ``lag`` ago, cheaply (6 weight)."""
+        yield from self.asking.page("account.totals", lag)
+        yield from self.asking.page("positions", lag)
+
+    def server_time(self) -> Flow[datetime]:
+        """Return the venue's clock."""
+        return (yield from binance.server_time(self.asking.call("time")))
+
+    def rights(self) -> Flow[Rights]:
+        """Return the key's rights; all None where the venue does not tell (test networks)."""
+        return (yield from binance.rights(self.asking.call("rights", once=True)))

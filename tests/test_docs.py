@@ -26,14 +26,19 @@ NEEDED = {
     "ACCOUNTD_ACCOUNTS__MAIN__API_SECRET": "secret",
     "ACCOUNTD_HOOKS__OPS__TYPE": "log",
 }
+SECTIONS = {
+    "accounts": ("ACCOUNTS__MAIN", config.Account),
+    "hooks": ("HOOKS__OPS", config.Hook),
+    "web": ("WEB", config.Web),
+    "journal": ("JOURNAL", config.Journal),
+}
 
 
 def existing() -> set[str]:
     """Return every setting of the model as it is written in the environment."""
     names = {"ACCOUNTD_CONFIG"}
     for field in config.Settings.model_fields:
-        below = {"accounts": config.Account, "hooks": config.Hook, "web": config.Web}.get(field)
-        middle = {"accounts": "ACCOUNTS__MAIN", "hooks": "HOOKS__OPS", "web": "WEB"}.get(field, field)
+        middle, below = SECTIONS.get(field, (field, None))
         for child in below.model_fields if below else [""]:
             names.add("__".join(part for part in ("ACCOUNTD_" + middle, child) if part).upper())
     return names

@@ -42,7 +42,7 @@ demo: $(VENV)/.stamp
 	@$(BIN)/accountd demo $(ARGS)
 
 test: $(VENV)/.stamp
-	$(BIN)/python -m pytest -q $(ARGS)
+	$(BIN)/python -m pytest -q -n 3 --dist worksteal $(ARGS)
 
 style: $(VENV)/.stamp
 	$(BIN)/ruff check .

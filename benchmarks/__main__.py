@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from accountd.runtime import garbage
+from accountd.runtime import interpreter
 from benchmarks import baseline, limit, memory, real, report
 from benchmarks.databases import KINDS, Databases, databases
 from benchmarks.frames import whole
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--soak", action="store_true", help="also memory over 2 million events")
     parser.add_argument("--dry", action="store_true", help="print, but leave RESULTS.md alone")
     told = parser.parse_args()
-    garbage.settle()  # as `accountd run` does; baseline and limit have it too
+    interpreter.settle()  # as `accountd run` does; baseline and limit have it too
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     kinds, count = tuple(told.database or KINDS), whole(told.events)
     with databases() as dbs:

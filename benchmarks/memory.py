@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from accountd.runtime import garbage
+from accountd.runtime import interpreter
 from benchmarks.databases import Databases
 from benchmarks.frames import whole
 from benchmarks.peer import ROOT
@@ -103,5 +103,5 @@ def _look(daemon: "subprocess.Popen[bytes]") -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    garbage.settle()
+    interpreter.settle()
     print(*asyncio.run(watched(sys.argv[1], whole(int(sys.argv[2])))))

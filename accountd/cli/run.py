@@ -15,7 +15,7 @@ from accountd.cli.progress import Bars
 from accountd.config import Settings
 from accountd.core.health import Health
 from accountd.errors import AccountdError, SettingsError
-from accountd.runtime import daemon, garbage, logs, metrics
+from accountd.runtime import daemon, interpreter, logs, metrics
 from accountd.web import app as web
 from accountd.web import server
 
@@ -33,7 +33,7 @@ def run() -> None:
     logs.setup(settings.log_level, settings.log_format)
     listener = server.bind(*settings.web.listen) if settings.web.listen else None
     try:
-        garbage.settle()
+        interpreter.settle()
         code = asyncio.run(follow(settings, listener))
     finally:
         if listener is not None:

@@ -288,9 +288,11 @@ class Transaction(Bookkeeping):
     def _write_at_once(self, changes: Sequence[Changes], outbox: Sequence[OutboxRow]) -> datetime:
         """Write everything in one round trip, but for what is worth a COPY: each wait costs a turn."""
         work = {name: list(chain.from_iterable(map(mapped, changes))) for name, mapped in MAPPED}
-        many = {name: values for name, values in work.items() if len(values) >= statements.WORTH_COPY}
+        enough = statements.WORTH_COPY
+        many = {name: values for name, values in work.items() if len(values) >= enough}
+        many_fills = sum(len(one.fills) for one in changes) >= enough
         heads = list(changes)
-        if many:
+        if many or many_fills:
             while heads:
                 self._advance(heads.pop())
             for name, values in many.items():
@@ -298,6 +300,8 @@ class Transaction(Bookkeeping):
         self._name_fills(changes)
         self.committed_at = now = self.clock()
         work["outbox"], work["fills"] = _outbox(outbox, now), _fills(changes, now)
+        if many_fills:
+            self._insert("fills", work.pop("fills"))
         few = {name: values for name, values in work.items() if values and name not in many}
         if heads or few:
             cells: list[Any] = list(chain.from_iterable(map(self._head, heads)))

@@ -119,8 +119,9 @@ def test_a_newer_epoch_fences_the_older_writer(url, writer):
 def test_a_batch_that_starts_elsewhere_is_fenced(writer):
     """Changes folded from an old head are refused."""
     writer.write([changes(count=3)])
-    with pytest.raises(Fenced):
-        writer.write([changes(first=2)])
+    for count in (1, 200):  # in one statement, and by COPY
+        with pytest.raises(Fenced):
+            writer.write([changes(first=2, count=count)])
     writer.write([changes(first=3, count=0, orders=[order()])])
 
 

@@ -11,6 +11,7 @@ from accountd.sim.keys import ListenKeys
 from accountd.sim.limits import WeightLimit
 from accountd.sim.model import Account
 from accountd.sim.product import Product
+from accountd.sim.spot_events import server_shutdown
 
 if TYPE_CHECKING:
     from accountd.sim.server import SimServer
@@ -38,6 +39,7 @@ class Breakage:
         faults.on("replace_key", self.replace_key)
         faults.on("blackhole", self.blackhole)
         faults.on("ban", self.ban)
+        faults.on("server_shutdown", self.server_shutdown)
         faults.on("clear", self.clear)
 
     def instead_of(self, product: Product, subject: str) -> Reply | None:
@@ -69,6 +71,16 @@ class Breakage:
         sessions = list(self.server.sessions)
         for session in sessions:
             session.close(code, reason)
+        return len(sessions)
+
+    def server_shutdown(self, seconds: float | None = None) -> int:
+        """Announce the end of every session, and close them after `seconds` if given."""
+        sessions = list(self.server.sessions)
+        for session in sessions:
+            session.announce(server_shutdown(self.server.exchange.clock.now()))
+        if seconds is not None:
+            for session in sessions:
+                asyncio.get_running_loop().call_later(seconds, session.close, 1001)
         return len(sessions)
 
     def rst(self) -> int:

@@ -54,7 +54,9 @@ class Faults:
     handshake_status(code, retry_after), html(status), http_5xx(status), rate_limit(retry_after), reorder(p),
     slow(rate bytes/s), slow_rest, stale_rest, torn_frame, torn_json.
     At once: close(code, reason), rst, fin, half_open, refuse(seconds), expire_key(account, told),
-    invalidate_key, replace_key, garbage(kind), clock_skew(seconds), clear.
+    invalidate_key, replace_key, garbage(kind), clock_skew(seconds), server_shutdown(seconds), clear.
+    With spot also: terminate_stream(account, market), kill_subscription(account, market),
+    revoke_key(account), restore_key(account).
     """
 
     def __init__(self, seed: int = 0) -> None:

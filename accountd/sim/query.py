@@ -17,18 +17,10 @@ T = TypeVar("T")
 
 
 @dataclass
-class Query:
-    """A request that passed all checks; `as_of_ms` is set when the answer must be stale."""
+class Parameters:
+    """The decoded parameters of a request."""
 
-    exchange: Exchange
-    account: Account
     params: dict[str, str]
-    as_of_ms: int | None = None
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """Return the account as this request sees it."""
-        return Snapshot(self.exchange, self.account, self.as_of_ms)
 
     def number(self, name: str) -> int | None:
         """Return an integer parameter, None if absent; Refused -1130 if it is no number."""
@@ -39,14 +31,28 @@ class Query:
             raise refusals.bad_value(name)
         return int(text)
 
-    def limit(self, default: int, largest: int) -> int:
+    def limit(self, default: int, largest: int, name: str = "limit") -> int:
         """Return `limit`; Refused -1130 outside 1..largest."""
-        limit = self.number("limit")
+        limit = self.number(name)
         if limit is None:
             return default
         if not 1 <= limit <= largest:
-            raise refusals.bad_value("limit")
+            raise refusals.bad_value(name)
         return limit
+
+
+@dataclass
+class Query(Parameters):
+    """A request that passed all checks; `as_of_ms` is set when the answer must be stale."""
+
+    exchange: Exchange
+    account: Account
+    as_of_ms: int | None = None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """Return the account as this request sees it."""
+        return Snapshot(self.exchange, self.account, self.as_of_ms)
 
     def symbol(self, *, mandatory: bool = False) -> Symbol | None:
         """Return the symbol asked for; Refused -1102 if it must be there, -1121 if unknown."""

@@ -73,6 +73,17 @@ class HttpRequest:
     body: str = ""
 
 
+def account_of(exchange: Exchange, request: HttpRequest) -> Account:
+    """Return the account of the API key in a request's header; Refused -2014 or -2015."""
+    api_key = request.headers.get("x-mbx-apikey", "")
+    if not (16 <= len(api_key) <= 128 and api_key.isalnum()):
+        raise refusals.key_format()
+    account = exchange.by_key(api_key)
+    if account is None:
+        raise refusals.key_unknown()
+    return account
+
+
 class RestApi:
     """Answers REST requests from the exchange's truth.
 
@@ -106,37 +117,28 @@ class RestApi:
         params = signing.parameters(request.query, "")
         if request.path == "/fapi/v1/exchangeInfo":
             self.limit.charge(1)
-            return market.exchange_info(Query(self.exchange, ANYONE, params), self.limit.limit)
+            return market.exchange_info(Query(params, self.exchange, ANYONE), self.limit.limit)
         route = self._route(request.path)
         if route is None:
             self.limit.charge(1)
             raise refusals.unknown_path(request.method, request.path)
         self.limit.charge(route.cost(params))
         account = self._signed(request) if route.signed else ANYONE
-        return route.answer(Query(self.exchange, account, params, as_of_ms))
+        return route.answer(Query(params, self.exchange, account, as_of_ms))
 
     def _route(self, path: str) -> Route | None:
         if path == "/fapi/v1/allOrders" and not self.symbolless_all_orders:
             return Route(endpoints.all_orders, 5)
         return ROUTES.get(path)
 
-    def _account(self, request: HttpRequest) -> Account:
-        api_key = request.headers.get("x-mbx-apikey", "")
-        if not (16 <= len(api_key) <= 128 and api_key.isalnum()):
-            raise refusals.key_format()
-        account = self.exchange.by_key(api_key)
-        if account is None:
-            raise refusals.key_unknown()
-        return account
-
     def _signed(self, request: HttpRequest) -> Account:
-        account = self._account(request)
+        account = account_of(self.exchange, request)
         signing.check(account.credential, request.query, request.body, self.exchange.clock.now())
         return account
 
     def _listen_key(self, request: HttpRequest) -> Any:
         self.limit.charge(1)
-        account = self._account(request)
+        account = account_of(self.exchange, request)
         if request.method == "POST":
             return {"listenKey": self.keys.create(account)}
         if request.method == "PUT":

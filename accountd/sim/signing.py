@@ -4,6 +4,8 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
+from decimal import Decimal
 from urllib.parse import parse_qsl, unquote
 
 from cryptography.exceptions import InvalidSignature
@@ -16,6 +18,8 @@ from accountd.sim.model import Credential
 
 DEFAULT_WINDOW_MS = 5000
 LARGEST_WINDOW_MS = 60_000
+WINDOW = re.compile(r"[0-9]+")
+SPOT_WINDOW = re.compile(r"[0-9]+(\.[0-9]{1,3})?")
 
 
 def parameters(query: str, body: str) -> dict[str, str]:
@@ -59,24 +63,26 @@ def verified(credential: Credential, payload: str, signature: str) -> bool:
     return True
 
 
-def check_timestamp(params: dict[str, str], server_ms: int) -> None:
+def check_timestamp(params: dict[str, str], server_ms: int, *, spot: bool = False) -> None:
     """Apply `timestamp < server + 1000 and server - timestamp <= recvWindow`; times in ms.
 
+    `spot` also takes a timestamp in µs and a recvWindow with up to three decimals.
     Raises Refused: -1102, -1130 or either text of -1021.
     """
     stamp, window = params.get("timestamp", "").strip(), params.get("recvWindow", str(DEFAULT_WINDOW_MS))
     if not stamp.isdigit():
         raise refusals.missing("timestamp")
-    if not window.isdigit() or int(window) > LARGEST_WINDOW_MS:
+    if not (SPOT_WINDOW if spot else WINDOW).fullmatch(window) or Decimal(window) > LARGEST_WINDOW_MS:
         raise refusals.bad_value("recvWindow")
-    if int(stamp) >= server_ms + 1000:
+    sent = Decimal(stamp) / 1000 if spot and len(stamp) >= 16 else Decimal(stamp)
+    if sent >= server_ms + 1000:
         raise refusals.early_timestamp()
-    if server_ms - int(stamp) > int(window):
+    if server_ms - sent > Decimal(window):
         raise refusals.stale_timestamp()
 
 
-def check(credential: Credential, query: str, body: str, server_ms: int) -> None:
-    """Check signature and timestamp of a signed request.
+def check(credential: Credential, query: str, body: str, server_ms: int, *, spot: bool = False) -> None:
+    """Check signature and timestamp of a signed request, under the rules of spot if asked for.
 
     Raises Refused with the venue's code: -1102, -1022, -1021 or -1130.
     """
@@ -86,4 +92,18 @@ def check(credential: Credential, query: str, body: str, server_ms: int) -> None
     payload, signature = split_signature(query, body)
     if not verified(credential, payload, signature):
         raise refusals.bad_signature()
-    check_timestamp(params, server_ms)
+    check_timestamp(params, server_ms, spot=spot)
+
+
+def check_sorted(credential: Credential, params: dict[str, str], server_ms: int) -> None:
+    """Check a request of the WebSocket API: parameters sorted by name, as they are, without encoding.
+
+    Raises Refused with the venue's code: -1102, -1022, -1021 or -1130.
+    """
+    for name in ("timestamp", "signature"):
+        if not params.get(name):
+            raise refusals.missing(name)
+    payload = "&".join(f"{name}={params[name]}" for name in sorted(params) if name != "signature")
+    if not verified(credential, payload, params["signature"]):
+        raise refusals.bad_signature()
+    check_timestamp(params, server_ms, spot=True)

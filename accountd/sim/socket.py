@@ -77,8 +77,12 @@ class Session:
             self.server.sessions.add(self)
             self.server.stirred.set()
             self.server.counts["sessions"] += 1
+            self.greeted()
             if self.server.faults.take("accept_then_close"):
                 self.close(1001)
+
+    def greeted(self) -> None:
+        """Begin: the handshake is done."""
 
     def _frame(self, frame: Any) -> None:
         if not isinstance(frame, Frame) or frame.opcode is Opcode.CLOSE:
@@ -136,6 +140,10 @@ class Session:
             self.frames += 1
             self.protocol.send_text(raw)
             self.flush()
+
+    def announce(self, event: dict[str, Any]) -> None:
+        """Send an event that concerns the connection itself."""
+        self.reply(event)
 
     def send_garbage(self, raw: bytes, *, binary: bool = False) -> None:
         """Send bytes as they are, as text or binary."""

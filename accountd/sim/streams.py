@@ -1,6 +1,6 @@
 """One listen-key stream: its URL, its subscriptions, the control messages, and the events it is sent."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from accountd.sim.controls import Controls
@@ -76,3 +76,7 @@ class StreamSession(Session):
             name = key if self.subscriptions[key] is None else f"{key}@{event}"
             raw = b'{"stream":"' + name.encode() + b'","data":' + raw + b"}"
         self.tell(raw)
+
+    def announce(self, event: dict[str, Any]) -> None:
+        """Send an event that concerns the connection itself, wrapped if the session is combined."""
+        super().announce({"stream": f"!{event['e']}", "data": event} if self.wrapped else event)

@@ -13,31 +13,16 @@ MAX_OPEN = 12
 ALGO_TYPES = ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET")
 
 
-class Trader:
-    """Trades on one account.
+class Deeds:
+    """Does things at a rate: `step()` does one, `run()` does `rate` a second until cancelled or `stop()`."""
 
-    `step()` does one thing; `run()` does `rate` things a second until it is cancelled or `stop()`.
-    """
-
-    def __init__(
-        self,
-        exchange: Exchange,
-        account: Account | str = "main",
-        *,
-        seed: int = 0,
-        rate: float = 5.0,
-        symbols: list[str] | None = None,
-        rare: float = RARE,
-    ) -> None:
-        self.exchange, self.account = exchange, exchange.account(account)
-        self.rng = random.Random(f"{seed} {self.account.name}")
-        self.rate, self.rare = rate, rare
-        self.symbols = symbols or list(exchange.symbols)
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
         self.steps = 0
         self._stopping = False
 
     async def run(self, steps: int | None = None) -> None:
-        """Trade at the rate, catching up after a late wake-up; end after `steps` if given."""
+        """Act at the rate, catching up after a late wake-up; end after `steps` if given."""
         loop = asyncio.get_running_loop()
         started, done = loop.time(), 0
         while not self._stopping and (steps is None or done < steps):
@@ -50,6 +35,29 @@ class Trader:
     def stop(self) -> None:
         """Let `run()` end after its present step."""
         self._stopping = True
+
+    def step(self) -> None:
+        """Do one thing."""
+
+
+class Trader(Deeds):
+    """Trades on one USDⓈ-M account."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        account: Account | str = "main",
+        *,
+        seed: int = 0,
+        rate: float = 5.0,
+        symbols: list[str] | None = None,
+        rare: float = RARE,
+    ) -> None:
+        super().__init__(rate)
+        self.exchange, self.account = exchange, exchange.account(account)
+        self.rng = random.Random(f"{seed} {self.account.name}")
+        self.rare = rare
+        self.symbols = symbols or list(exchange.symbols)
 
     def step(self) -> None:
         """Do one thing: place, fill, cancel, amend, take, fire, or now and then fund or transfer."""

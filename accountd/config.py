@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from accountd import settings_source as source
 from accountd.errors import SettingsError
+from accountd.settings_journal import Journal
 from accountd.settings_model import (
     ALERT_TYPES,
     AVAILABLE_SINKS,
@@ -33,6 +34,7 @@ __all__ = [
     "VENUES",
     "Account",
     "Hook",
+    "Journal",
     "Settings",
     "SettingsError",
     "Web",
@@ -41,9 +43,9 @@ __all__ = [
     "load_private_key",
 ]
 
-SECTIONS: dict[str, type[BaseModel]] = {"accounts": Account, "hooks": Hook, "web": Web}
+SECTIONS: dict[str, type[BaseModel]] = {"accounts": Account, "hooks": Hook, "web": Web, "journal": Journal}
 NAMED = ("accounts", "hooks")
-SECRETS = ("api_key", "api_secret", "private_key_passphrase", "token", "secret", "command")
+SECRETS = ("anchor_secret", "api_key", "api_secret", "private_key_passphrase", "token", "secret", "command")
 NAME = re.compile(r"[a-z0-9_-]+")
 Place = tuple[str, ...]
 
@@ -96,6 +98,10 @@ def _layers(environ: Mapping[str, str], env_file: str | None, cwd: Path) -> list
         for account in accounts.values() if isinstance(accounts, dict) else ():
             if isinstance(account, dict) and account.get("private_key_file"):
                 account["private_key_file"] = cwd / Path(str(account["private_key_file"])).expanduser()
+        journal = layer.tree.get("journal")
+        for name in ("key_file", "anchor_file") if isinstance(journal, dict) else ():
+            if journal.get(name):
+                journal[name] = cwd / Path(str(journal[name])).expanduser()
     return layers
 
 
@@ -183,6 +189,8 @@ def _place(url: str, *, keep_path: bool) -> str:
     if keep_path:
         return hidden
     scheme, separator, rest = hidden.partition("://")
+    if scheme not in ("http", "https", "ws", "wss"):  # the address of a chat service begins with its token
+        return f"{scheme}{separator}{'...' if separator else ''}"
     place, slash, _ = rest.partition("/")
     return f"{scheme}{separator}{place}{slash}{'...' if slash else ''}"
 

@@ -4,10 +4,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -16,6 +14,10 @@ from pydantic_settings import (
 )
 
 from accountd import settings_values as values
+from accountd.settings_hooks import ALERT_TYPES, AVAILABLE_SINKS, SINKS, Hook
+from accountd.settings_journal import Journal
+from accountd.settings_rules import Size
+from accountd.settings_section import Problem, Section
 
 AVAILABLE_VENUES = ("binance-usdm",)
 VENUES = (
@@ -28,36 +30,24 @@ VENUES = (
     "binance-options",
     "binance-us",
 )
-AVAILABLE_SINKS = ("log", "webhook", "command")
-SINKS = ("webhook", "command", "apprise", "nats", "log")
-ALERT_TYPES = (
-    "fill",
-    "order.new",
-    "order.filled",
-    "order.canceled",
-    "order.rejected",
-    "order.expired",
-    "balance.changed",
-    "transfer",
-    "position.changed",
-    "margin.call",
-    "liquidation",
-    "stream.down",
-    "stream.live",
-    "gap.opened",
-    "gap.closed",
-    "finding.opened",
-    "key.rights",
-)
+__all__ = [
+    "ALERT_TYPES",
+    "AVAILABLE_SINKS",
+    "AVAILABLE_VENUES",
+    "SINKS",
+    "VENUES",
+    "Account",
+    "Hook",
+    "Section",
+    "Settings",
+    "Web",
+    "hide_password",
+]
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["auto", "json", "console"]
 Environment = Literal["live", "testnet", "demo"]
 StreamForm = Literal["query", "path", "combined"]
-
-Problem = tuple[str, str]
-"""The name of a setting and what is allowed there."""
-
 
 def _seconds(number: float) -> timedelta:
     return timedelta(seconds=number)
@@ -72,51 +62,8 @@ def _venue(written: object) -> str:
     return word
 
 
-def _sink(written: object) -> str:
-    word = str(written).strip().lower()
-    if word in SINKS and word not in AVAILABLE_SINKS:
-        raise ValueError(f"not available in this version; available: {', '.join(AVAILABLE_SINKS)}")
-    if word not in AVAILABLE_SINKS:
-        raise ValueError(f"one of {', '.join(AVAILABLE_SINKS)}")
-    return word
-
-
-def _alert_types(written: object) -> tuple[str, ...]:
-    words = values.read_words(written)
-    if unknown := [word for word in words if word not in (*ALERT_TYPES, "*")]:
-        raise ValueError(f"{unknown[0]} is no alert; the list may hold {', '.join(ALERT_TYPES)}, or *")
-    return words
-
-
-def _names(written: object) -> tuple[str, ...]:
-    return tuple(word.lower() for word in values.read_words(written))
-
-
 def _symbols(written: object) -> tuple[str, ...]:
     return tuple(word.upper() for word in values.read_words(written))
-
-
-class Section(BaseModel):
-    """A group of settings; what is unknown is refused, what is empty has its default."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_means_default(cls, told: Any) -> Any:
-        if not isinstance(told, dict):
-            return told
-        return {key: value for key, value in told.items() if value != "" or key == "listen"}
-
-    @model_validator(mode="after")
-    def _check(self) -> "Section":
-        if problems := list(self.problems()):
-            raise PydanticCustomError("problems", "settings do not fit together", {"problems": problems})
-        return self
-
-    def problems(self) -> Iterator[Problem]:
-        """Yield what is wrong between settings that are each right."""
-        yield from ()
 
 
 class Account(Section):
@@ -148,6 +95,8 @@ class Account(Section):
     """How the listen key is written in the URL of a futures stream."""
     events: values.Words = ()
     """Names for the `events=` parameter of a futures stream; empty leaves it out."""
+    logon: values.Truth = False
+    """Log the WebSocket API connection on (Ed25519 keys only) instead of signing the subscription."""
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong with the key: there is exactly one, and a file can be opened."""
@@ -160,56 +109,6 @@ class Account(Section):
                 yield "private_key_file", str(refusal)
         elif not self.api_secret:
             yield "api_secret", "required (or PRIVATE_KEY_FILE for an Ed25519 or RSA key)"
-
-
-class Hook(Section):
-    """One place that alerts go to; its name is the key in `Settings.hooks`."""
-
-    type: Annotated[str, values.PlainValidator(_sink)]
-    """Which sink delivers."""
-    url: Annotated[values.HookUrl, Field(repr=False)] = None
-    """Where a webhook is posted to."""
-    secret: values.SigningSecrets = ()
-    """Signing secrets (whsec_...); the body is signed with each."""
-    command: Annotated[values.Argv, Field(repr=False)] = ()
-    """The program that a command hook starts, and its arguments; no shell."""
-    on: Annotated[tuple[str, ...], values.PlainValidator(_alert_types)] = ("fill",)
-    """Types of alert that ring here; `*` for all."""
-    accounts: Annotated[tuple[str, ...], values.PlainValidator(_names)] = ("*",)
-    """Names of the accounts that ring here; `*` for all."""
-    timeout: values.Duration = _seconds(10)
-    """How long one attempt may take."""
-    retry: values.Retry = (
-        timedelta(seconds=5),
-        timedelta(seconds=30),
-        timedelta(minutes=2),
-        timedelta(minutes=10),
-        timedelta(hours=1),
-        timedelta(hours=6),
-        timedelta(hours=24),
-    )
-    """Waits between attempts; after the last the message is dead."""
-    allow_private: values.Truth = False
-    """Let http:// and private or loopback targets through."""
-    backfill: Annotated[Literal["skip", "send"], values.one_of("skip", "send")] = "skip"
-    """Whether history from before the first start rings."""
-
-    def problems(self) -> Iterator[Problem]:
-        """Yield what the sink needs and lacks, and targets that are not allowed."""
-        if self.type == "command" and not self.command:
-            yield "command", "required for a command hook, such as /usr/bin/notify --urgent"
-        if self.type != "webhook":
-            return
-        if self.url is None:
-            yield "url", "required for a webhook, such as https://example.com/hook"
-            return
-        url = urlsplit(self.url)
-        if url.scheme not in ("https", "http"):
-            yield "url", "an https:// address"
-        elif not self.allow_private and url.scheme != "https":
-            yield "url", "an https:// address (ALLOW_PRIVATE=true lets http:// through)"
-        elif not self.allow_private and values.is_private(url.hostname or ""):
-            yield "url", "a public address (ALLOW_PRIVATE=true lets private and loopback targets through)"
 
 
 class Web(Section):
@@ -239,6 +138,8 @@ class Settings(BaseSettings, Section):
     """Where alerts go, by lower-case name."""
     web: Web = Web()
     """The read-only web listener."""
+    journal: Journal = Journal()
+    """What becomes of the journal."""
     keepalive_interval: values.KeepAlive = timedelta(minutes=30)
     """Time between renewals of a listen key."""
     sweep_interval: values.Duration = timedelta(minutes=5)
@@ -261,6 +162,10 @@ class Settings(BaseSettings, Section):
     """When a refused key is tried again."""
     ring_size: Annotated[int, values.whole(100, 10_000_000)] = 20_000
     """Frames held in memory while the database is slow; beyond that a gap opens."""
+    disk_low: Size = 10**9
+    """Free bytes where the record is, below which `disk.low` rings."""
+    key_expiring: values.Duration = timedelta(days=7)
+    """How long before a key ends `key.expiring` rings."""
     log_level: Annotated[LogLevel, values.one_of("debug", "info", "warning", "error")] = "info"
     """The least severe message that is logged."""
     log_format: Annotated[LogFormat, values.one_of("auto", "json", "console")] = "auto"

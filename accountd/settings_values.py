@@ -156,17 +156,37 @@ def read_base_url(*schemes: str) -> Callable[[object], str | None]:
 
 
 def read_hook_url(written: object) -> str | None:
-    """Read where a hook sends to; which schemes and hosts are allowed depends on the rest of the hook."""
+    """Read where a hook sends to; what is allowed there depends on the rest of the hook."""
     if written is None:
         return None
-    try:
-        url = urlsplit(str(written).strip())
-        usable = bool(url.scheme and url.netloc and url.hostname) and url.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    url = str(written).strip()
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://\S", url) or not url.isprintable():
         raise ValueError("an address such as https://example.com/hook")
-    return url.geturl()
+    return url
+
+
+def is_web_address(written: str) -> bool:
+    """Tell whether an address has a host and, if any, a port that can be."""
+    try:
+        url = urlsplit(written)
+        return bool(url.netloc and url.hostname) and url.port != 0
+    except ValueError:
+        return False
+
+
+def read_subject(written: object) -> str:
+    """Read how the subjects of a message queue begin: words with dots between, and no wildcards."""
+    word = str(written).strip()
+    if not re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*", word):
+        raise ValueError("words with dots between them, such as accountd or desk.accountd")
+    return word
+
+
+def read_maybe_duration(written: object) -> timedelta | None:
+    """Read a duration; None or `off` for none."""
+    if written is None or (isinstance(written, str) and written.strip().lower() == "off"):
+        return None
+    return read_duration(written)
 
 
 def read_secret(written: object) -> SecretStr | None:

@@ -125,8 +125,18 @@ def test_bare_number_in_toml_is_refused(settings, tmp_path):
         ("ACCOUNTS__MAIN__SYMBOLS", "BTCUSDT", "a JSON list"),
         ("ACCOUNTS__MAIN__STREAM_FORM", "new", "one of query, path, combined"),
         ("ACCOUNTS__MAIN__STREAM_URL", "https://a.example", "wss://host[:port] or ws://host[:port]"),
-        ("HOOKS__OPS__TYPE", "apprise", "not available in this version; available: log, webhook, command"),
-        ("HOOKS__OPS__TYPE", "pigeon", "one of log, webhook, command"),
+        ("HOOKS__OPS__TYPE", "pigeon", "one of log, webhook, command, apprise, nats"),
+        ("HOOKS__OPS__WHEN", "price >", "character 8"),
+        ("HOOKS__OPS__WHEN", "symbl == 'BTCUSDT'", "'symbl' at character 1 is no field; did you mean symbol?"),
+        ("HOOKS__OPS__WHEN", "late or symbol + 1 == 2", "near character 18"),
+        ("HOOKS__OPS__QUIET", "22:00", "hours such as 22:00-07:00"),
+        ("HOOKS__OPS__QUIET", "25:00-07:00", "hours such as 22:00-07:00"),
+        ("HOOKS__OPS__QUIET_ZONE", "Mars/Olympus", "a time zone such as UTC"),
+        ("HOOKS__OPS__RATE", "30", "a count and a duration such as 30/1m"),
+        ("HOOKS__OPS__SIDES", '["LONG"]', 'a list of "BUY" and "SELL"'),
+        ("HOOKS__OPS__MIN_NOTIONAL", "1e3", "an amount such as 1000"),
+        ("HOOKS__OPS__SUBJECT", "a.*", "words with dots between them"),
+        ("DISK_LOW", "5%", "a size such as 500MB"),
         ("HOOKS__OPS__ON", '["fills"]', "fills is no alert; the list may hold fill, "),
         ("HOOKS__OPS__ACCOUNTS", '["other"]', "other is no account; accounts: main"),
         ("HOOKS__OPS__RETRY", '["5"]', "a list of durations"),
@@ -279,7 +289,7 @@ def test_hook_needs_what_its_sink_needs(settings):
     assert "ACCOUNTD_HOOKS__OPS__URL: required" in settings.refused({"HOOKS__OPS__TYPE": "webhook"})[0]
     assert "ACCOUNTD_HOOKS__OPS__COMMAND: required" in settings.refused({"HOOKS__OPS__TYPE": "command"})[0]
     assert settings.refused({"HOOKS__OPS__URL": "https://a.example"}) == [
-        "ACCOUNTD_HOOKS__OPS__TYPE: required: one of log, webhook, command"
+        "ACCOUNTD_HOOKS__OPS__TYPE: required: one of log, webhook, command, apprise, nats"
     ]
 
 

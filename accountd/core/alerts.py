@@ -12,12 +12,16 @@ from typing import Any, Protocol
 import msgspec
 
 from accountd.core.changes import Alert
+from accountd.core.conditions import CONDITIONS
 from accountd.core.money import money_text
+from accountd.core.pace import Pace, PaceSettings, pace_of
+from accountd.core.rules import NO_RULES, Rules, RuleSettings, rules_of
 
 PENDING = "pending"
 DELIVERED = "delivered"
 SUPPRESSED = "suppressed"
 DEAD = "dead"
+SUMMARY = "summary"
 
 EVERY = "*"
 _ID_BYTES = 20  # 32 characters of base32
@@ -42,6 +46,13 @@ class OutboxRow(msgspec.Struct, kw_only=True, gc=False):
     reason: str | None = None
     attempts: int = 0
     order_key: str = ""
+    event_at: datetime | None = None  # by the venue's clock
+    received_at: datetime | None = None
+    committed_at: datetime | None = None
+    first_attempt_at: datetime | None = None
+    replayed_at: datetime | None = None
+    replayed_after: int | None = None  # attempts made before the replay
+    summary_id: str | None = None  # the message that stands for this one
 
 
 class Attempt(msgspec.Struct, kw_only=True, gc=False):
@@ -66,17 +77,22 @@ class HookWish(msgspec.Struct, frozen=True, gc=False):
     on: frozenset[str]
     accounts: frozenset[str] = frozenset({EVERY})
     replay: bool = False
+    rules: Rules = NO_RULES
+    pace: Pace | None = None
 
-    def wants(self, alert: Alert, account: str) -> bool:
-        """Say whether the alert goes to this hook."""
+    def wants(self, alert: Alert, account: str, venue: str = "") -> bool:
+        """Say whether the alert goes to this hook; ``account`` is empty where it is about all of accountd."""
         if alert.backfill and not self.replay:
             return False
         if alert.type not in self.on and EVERY not in self.on:
             return False
-        return account in self.accounts or EVERY in self.accounts
+        if EVERY not in self.accounts and account not in self.accounts:
+            if account or (alert.accounts and self.accounts.isdisjoint(alert.accounts)):
+                return False
+        return self.rules is NO_RULES or self.rules.want(alert.type, account, venue, alert.data)
 
 
-class HookSettings(Protocol):
+class HookSettings(RuleSettings, PaceSettings, Protocol):
     """The settings of a hook that decide what it is told."""
 
     @property
@@ -95,7 +111,10 @@ class HookSettings(Protocol):
 def wishes(hooks: Mapping[str, HookSettings]) -> list[HookWish]:
     """Return what each configured hook wants, by name."""
     return [
-        HookWish(name, frozenset(hook.on), frozenset(hook.accounts), hook.backfill == "send")
+        HookWish(
+            name, frozenset(hook.on), frozenset(hook.accounts), hook.backfill == "send",
+            rules_of(hook), pace_of(hook),
+        )
         for name, hook in hooks.items()
     ]
 
@@ -130,7 +149,7 @@ def body(alert: Alert, venue: str, account: str) -> str:
     Raises:
         TypeError: a float is in the data; money is never a float.
     """
-    data: dict[str, Any] = {"account": account, "venue": venue}
+    data: dict[str, Any] = {"account": account or None, "venue": venue or None}
     for name, value in alert.data.items():
         data[name] = value if type(value) is str else _plain(value)
     if alert.backfill:
@@ -161,23 +180,38 @@ def rows(alert: Alert, venue: str, account: str, hooks: Iterable[HookWish], now:
     told: str | None = None
     out: list[OutboxRow] = []
     for wish in hooks:
-        if not wish.wants(alert, account):
+        if not wish.wants(alert, account, venue):
             continue
         if told is None:
             told = body(alert, venue, account)
-        out.append(
-            OutboxRow(
-                message_id=message_id(wish.hook, alert.type, venue, account, alert.identity),
-                account_id=account,
-                hook=wish.hook,
-                type=alert.type,
-                body=told,
-                created_at=now,
-                next_attempt_at=now,
-                order_key=alert.order_key,
-            )
+        row = OutboxRow(
+            message_id=message_id(wish.hook, alert.type, venue, account, alert.identity),
+            account_id=account,
+            hook=wish.hook,
+            type=alert.type,
+            body=told,
+            created_at=now,
+            next_attempt_at=now,
+            order_key=alert.order_key,
+            event_at=alert.at,
+            received_at=alert.received_at,
         )
+        if wish.pace is not None:
+            pace(row, wish.pace)
+        out.append(row)
     return out
+
+
+def pace(row: OutboxRow, wanted: Pace) -> None:
+    """Let a row wait where its hook is not to be told at once: until later, or for a summary."""
+    hold = wanted.hold(row.type, row.message_id, row.type in CONDITIONS, row.created_at)
+    if hold is None:
+        return
+    row.next_attempt_at = hold.until
+    if hold.fold:
+        row.status = SUPPRESSED
+        row.summary_id = message_id(row.hook, SUMMARY, "", "", (hold.why, time_text(hold.until)))
+        row.reason = f"waits for a summary ({hold.why})"
 
 
 def batch(

@@ -8,8 +8,9 @@ from decimal import Decimal
 from accountd.sim.clock import Clock
 from accountd.sim.exchange import Exchange
 from accountd.sim.model import Credential
+from accountd.sim.products import USDM, build_products
 from accountd.sim.server import SimServer
-from accountd.sim.trader import Trader, backfill
+from accountd.sim.trader import backfill
 
 OnReady = Callable[[str, str, dict[str, Credential]], None]
 
@@ -48,17 +49,28 @@ async def serve(
     *,
     history_days: float = 0,
     history_steps: int = 200,
+    products: tuple[str, ...] = (USDM,),
     on_ready: OnReady | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Serve and trade until `stop` is set or the task is cancelled.
 
+    `products` are names of products.VENUES; ValueError for others.
     `rate` is deeds per second and account, 0 for a quiet exchange. `on_ready` hears the REST base, the
     stream base and the credentials. Raises OSError if the port is taken.
     """
-    exchange = build(seed, accounts, history_days=history_days, history_steps=history_steps)
-    async with SimServer(exchange, host, port) as server:
-        traders = [Trader(exchange, name, seed=seed, rate=rate) for name in accounts if rate > 0]
+    usdm_days = history_days if USDM in products else 0
+    exchange = build(seed, accounts, history_days=usdm_days, history_steps=history_steps)
+    beside = build_products(exchange, products)
+    for product in beside if history_days else ():
+        for name in accounts:
+            product.backfill(name, history_days, history_steps, seed)
+    async with SimServer(exchange, host, port, products=beside) as server:
+        server.usdm.served = USDM in products
+        trading = [*beside, *([server.usdm] if server.usdm.served else [])]
+        traders = [
+            one for p in trading for name in accounts if rate > 0 for one in p.traders(name, seed, rate)
+        ]
         tasks = [asyncio.create_task(trader.run()) for trader in traders]
         if on_ready:
             on_ready(server.rest_url, server.stream_url, credentials(exchange))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from accountd.sim.rest import HttpRequest
     from accountd.sim.server import SimServer
     from accountd.sim.socket import Session
+    from accountd.sim.trader import Deeds
 
 
 class Product:
@@ -89,6 +90,18 @@ class Product:
     def burst(self, account: str, fills: int, symbol: str) -> int:
         """Make fills at once; return how many."""
         raise KeyError(self.name)
+
+    def traders(self, account: str, seed: int, rate: float) -> "list[Deeds]":
+        """Return the traders that act on an account in this product, `rate` deeds a second in all."""
+        return []
+
+    def backfill(self, account: str, days: float, steps: int, seed: int) -> None:
+        """Write `steps` random deeds spread over the last `days` before now."""
+        now, span = self.exchange.clock.now(), int(days * 86_400_000)
+        traders = self.traders(account, seed, 1)
+        for number in range(steps if traders else 0):
+            with self.exchange.clock.pinned(now - span + span * number // steps):
+                traders[number % len(traders)].step()
 
     def counters(self) -> dict[str, Any]:
         """Return what was asked of this product."""

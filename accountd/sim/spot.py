@@ -17,7 +17,9 @@ from accountd.sim.spot_events import Event
 from accountd.sim.spot_exchange import SpotExchange
 from accountd.sim.spot_model import Wallet
 from accountd.sim.spot_rest import API_WEIGHT, SpotRest
+from accountd.sim.spot_trader import SpotTrader
 from accountd.sim.streams import StreamSession, parse_target
+from accountd.sim.trader import Deeds
 from accountd.sim.ws_api import WsApiSession
 
 if TYPE_CHECKING:
@@ -200,6 +202,10 @@ class Spot(Product):
     def truth(self, account: str) -> dict[str, Any]:
         """Return all that happened to the account's spot wallet."""
         return self.spot.truth(self.spot.wallet(account))
+
+    def traders(self, account: str, seed: int, rate: float) -> list[Deeds]:
+        """Return the trader of the account's spot wallet."""
+        return [SpotTrader(self.spot, self.spot.wallet(account), seed=seed, rate=rate)]
 
     def burst(self, account: str, fills: int, symbol: str) -> int:
         """Make fills at once; return how many."""

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from accountd.sim import refusals
 from accountd.sim.events import Event, listen_key_expired
 from accountd.sim.exchange import Exchange
 from accountd.sim.keys import ListenKeys
@@ -10,6 +11,7 @@ from accountd.sim.model import Account
 from accountd.sim.product import Product
 from accountd.sim.rest import HttpRequest, RestApi
 from accountd.sim.streams import StreamSession
+from accountd.sim.trader import Deeds, Trader
 
 if TYPE_CHECKING:
     from accountd.sim.connection import Connection
@@ -17,9 +19,13 @@ if TYPE_CHECKING:
 
 
 class Usdm(Product):
-    """The product that takes every path and socket that no other product wants."""
+    """The product that takes every path and socket that no other product wants.
+
+    With `served` False it is there but knows no path: every request and handshake gets 404.
+    """
 
     name = "usdm"
+    served = True
 
     def __init__(self, exchange: Exchange, keys: ListenKeys, limit: WeightLimit, api: RestApi) -> None:
         super().__init__(exchange, limit)
@@ -42,11 +48,15 @@ class Usdm(Product):
 
     def answer(self, request: HttpRequest, as_of_ms: int | None = None) -> Any:
         """Return the JSON body of a reply; raises Refused."""
+        if not self.served:
+            raise refusals.unknown_path(request.method, request.path)
         return self.api.answer(request, as_of_ms)
 
-    def session(self, connection: "Connection", target: str) -> StreamSession:
+    def session(self, connection: "Connection", target: str) -> StreamSession | None:
         """Return the session of any URL; it delivers only on `/private`."""
         assert self.server is not None
+        if not self.served:
+            return None
         return StreamSession(self.server, connection, target, self)
 
     def _on_event(self, account: Account, event: Event) -> None:
@@ -62,6 +72,10 @@ class Usdm(Product):
     def truth(self, account: str) -> dict[str, Any]:
         """Return all that happened on an account."""
         return self.exchange.truth(account)
+
+    def traders(self, account: str, seed: int, rate: float) -> list[Deeds]:
+        """Return the trader of the account."""
+        return [Trader(self.exchange, account, seed=seed, rate=rate)]
 
     def burst(self, account: str, fills: int, symbol: str) -> int:
         """Make fills at once; return how many."""

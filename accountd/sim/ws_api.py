@@ -137,7 +137,11 @@ class WsApiSession(Session):
         if refused.retry_after is not None:
             now = self.spot.exchange.clock.now()
             error["data"] = {"serverTime": now, "retryAfter": now + refused.retry_after * 1000}
-        return {"id": None if isinstance(refused, Revoked) else number, "status": refused.status, "error": error} | self._limits()
+        return {
+            "id": None if isinstance(refused, Revoked) else number,
+            "status": refused.status,
+            "error": error,
+        } | self._limits()
 
     def _success(self, number: Any, method: str, result: Any) -> dict[str, Any]:
         if method == "userDataStream.subscribe.listenToken" and self.spot.bare_token_reply:

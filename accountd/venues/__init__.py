@@ -1,9 +1,13 @@
 """The venues that accountd can listen to, by the name used in the settings."""
 
 from accountd.venues.base import Venue
+from accountd.venues.binance_coinm import BinanceCoinm
 from accountd.venues.binance_usdm import BinanceUsdm
 
-VENUES: dict[str, type[Venue]] = {"binance-usdm": BinanceUsdm}
+VENUES: dict[str, type[Venue]] = {
+    "binance-coinm": BinanceCoinm,
+    "binance-usdm": BinanceUsdm,
+}
 
 
 def open_venue(name: str) -> Venue:

@@ -7,40 +7,26 @@ the COIN-M and USDⓈ-M integration notice of 2026-06-10. Quantities are in cont
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from types import MappingProxyType
 
 import msgspec
 
-from accountd.core.told import ALGO_ORDERS, BALANCES, FILLS, ORDERS, POSITIONS, TRANSFERS, Told
+from accountd.core.told import ALGO_ORDERS, BALANCES, FILLS, ORDERS, POSITIONS, TRANSFERS
 from accountd.errors import BadRequest
-from accountd.venues import binance
-from accountd.venues import binance_futures_rows as futures
-from accountd.venues.base import (
-    NO_LANES,
-    AccountState,
-    Decoded,
-    Flow,
-    Pool,
-    Retention,
-    Rights,
-    Section,
-    Swept,
-    Urls,
-)
+from accountd.venues import binance_futures_rows as rows_of
+from accountd.venues.base import AccountState, Flow, Retention, Swept, Urls
+from accountd.venues.binance import read
 from accountd.venues.binance_asking import Asked, Asking
 from accountd.venues.binance_contracts import COINM
 from accountd.venues.binance_frames import Frames
-from accountd.venues.binance_futures import THREE_MONTHS, WEEK, FuturesSection, Limits
+from accountd.venues.binance_futures import THREE_MONTHS, UNFILLED, WEEK, FuturesSection, Limits
 from accountd.venues.binance_futures_events import FuturesEvents
-from accountd.venues.binance_listen_key import listen_key_door
+from accountd.venues.binance_futures_venue import RIGHTS, FuturesVenue
 from accountd.venues.binance_pages import Pages
-from accountd.venues.binance_usdm_calls import POOL, SAPI, SAPI_HEADER
-from accountd.venues.doors import Door, StreamOptions
+from accountd.venues.doors import StreamOptions
 from accountd.venues.paging import reply_to
 
-LISTEN_KEY = "/dapi/v1/listenKey"
 HOSTS = {
     "live": Urls(
         rest="https://dapi.binance.com", stream="wss://dstream.binance.com", sapi="https://api.binance.com"
@@ -61,7 +47,6 @@ INCOME_TYPES = (
     "DELIVERED_SETTELMENT",
 )  # fmt: skip
 A_YEAR = timedelta(days=365) - timedelta(seconds=1)
-UNFILLED = timedelta(days=3)
 NOTHING = timedelta(0)
 NO_SUCH_PATH = 404
 # Paths and weights since the integration with USDⓈ-M; all-symbol weights where a symbol may be left out.
@@ -80,7 +65,7 @@ TABLE = {
     "income": Asked(path="/dapi/v1/income", weight=20),
     "time": Asked(path="/dapi/v1/time", weight=1, signed=False),
     "exchange_info": Asked(path="/dapi/v1/exchangeInfo", weight=1, signed=False),
-    "rights": Asked(path=binance.RIGHTS, weight=1, pool=SAPI, base="sapi"),
+    "rights": RIGHTS,
 }
 RETENTION = {
     ORDERS: Retention(keeps=timedelta(days=90), window=WEEK, keeps_unfilled=UNFILLED),
@@ -90,15 +75,13 @@ RETENTION = {
     BALANCES: Retention(keeps=NOTHING, window=NOTHING),
     POSITIONS: Retention(keeps=NOTHING, window=NOTHING),
 }
-EVENTS = Frames(FuturesEvents(COINM).readers())
-PAGES = Pages(futures.account_pages(COINM) | futures.order_pages(COINM) | futures.algo_pages(COINM))
 
 
 class _Mode(msgspec.Struct, rename="camel"):
     dual_side_position: bool = False
 
 
-class _Market(FuturesSection):
+class Market(FuturesSection):
     """COIN-M's market. Its conditional orders moved to the algo service in 2026, not everywhere at once:
     where the path does not exist there are none, and plain orders carry the conditions."""
 
@@ -125,64 +108,29 @@ class _Market(FuturesSection):
             return Swept()
 
 
-class BinanceCoinm:
+class BinanceCoinm(FuturesVenue):
     """The venue file of Binance COIN-M futures; see `Venue` for what each verb promises."""
 
     name = "binance-coinm"
     hosts: Mapping[str, Urls] = HOSTS
-    pools: Mapping[str, Pool] = MappingProxyType(
-        {POOL: Pool(limit=2400), SAPI: Pool(limit=12000, header=SAPI_HEADER)}
-    )
-    income_follows_fills = True
+    listen_key = "/dapi/v1/listenKey"
+    table = TABLE
+    frames = Frames(FuturesEvents(COINM).readers())
+    pages = Pages(rows_of.account_pages(COINM) | rows_of.order_pages(COINM) | rows_of.algo_pages(COINM))
 
-    def __init__(self) -> None:
-        self.asking = Asking(TABLE, POOL, PAGES)
-        self.allowed = self.asking.allowed(LISTEN_KEY)
-        self.sections: tuple[Section, ...] = (
-            _Market(COINM, self.asking, RETENTION, INCOME_TYPES, limits=Limits(orders=100)),
-        )
+    def market_of(self, asking: Asking) -> FuturesSection:
+        """Return the market; a page of orders holds 100 here."""
+        return Market(COINM, asking, RETENTION, INCOME_TYPES, limits=Limits(orders=100))
 
-    def doors(self, urls: Urls, options: StreamOptions) -> tuple[Door, ...]:
-        """Return the one private stream, entered by a listen key; the venue knows one form of address."""
-        return (listen_key_door(LISTEN_KEY, POOL, lambda key: f"{urls.stream}/ws/{key}"),)
-
-    def decode(
-        self, frame: bytes | str, received_at: datetime, lanes: Mapping[int, str] = NO_LANES
-    ) -> Decoded:
-        """Return what a frame tells; never raises. ``received_at`` dates what does not date itself."""
-        return EVENTS.dated(frame, received_at)
-
-    def decode_kept(self, kind: str, raw: bytes, received_at: datetime) -> list[Told]:
-        """Return what a journaled frame told: frames explain themselves here."""
-        return EVENTS.dated(raw, received_at).told
-
-    def decode_page(self, kind: str, body: bytes, as_of: datetime) -> list[Told]:
-        """Return what a page of ``kind`` tells, the same today as when its journal row was written."""
-        return PAGES.decode(kind, body, as_of)
-
-    def redact(self, raw: bytes, keys: Iterable[str] = ()) -> bytes:
-        """Return ``raw`` with every listen key replaced by ``<listenKey>``."""
-        return binance.redact(raw, keys)
+    def stream_url(self, urls: Urls, key: str, options: StreamOptions) -> str:
+        """Return the private stream's address; the venue knows one form."""
+        return f"{urls.stream}/ws/{key}"
 
     def snapshot(self, lag: timedelta) -> Flow[AccountState]:
         """Tell balances and positions, with leverage and margin type, as of ``lag`` ago (36 weight)."""
         mode = _Mode()
         with contextlib.suppress(BadRequest):
-            reply = yield from reply_to(self.asking.call("position_mode"))
-            mode = binance.read(reply, _Mode, "position_mode")
+            mode = read((yield from reply_to(self.asking.call("position_mode"))), _Mode, "position_mode")
         yield from self.asking.page("account", lag)
         yield from self.asking.page("positions", lag)
         return AccountState(hedge_mode=mode.dual_side_position)
-
-    def canary(self, lag: timedelta) -> Flow[None]:
-        """Tell wallet totals and positions as of ``lag`` ago, cheaply (6 weight)."""
-        yield from self.asking.page("account.totals", lag)
-        yield from self.asking.page("positions", lag)
-
-    def server_time(self) -> Flow[datetime]:
-        """Return the venue's clock."""
-        return (yield from binance.server_time(self.asking.call("time")))
-
-    def rights(self) -> Flow[Rights]:
-        """Return the key's rights; all None where the venue does not tell (test networks)."""
-        return (yield from binance.rights(self.asking.call("rights", once=True)))

@@ -30,6 +30,7 @@ from accountd.venues.paging import Question, by_time, fetch, places
 
 WEEK = timedelta(days=7) - timedelta(seconds=1)
 THREE_MONTHS = timedelta(days=89)  # the shortest three months, less a leap
+UNFILLED = timedelta(days=3)  # how long an order that ended unfilled is still told of
 MANDATORY_MISSING = -1102
 INCOME_LIMIT = 1000
 

@@ -44,7 +44,7 @@ class FuturesEvents:
     def readers(self) -> dict[type, Reader]:
         """Return who reads what, for `Frames`."""
         return {
-            OrderUpdate: self._order,
+            OrderUpdate: self.order,
             AccountUpdate: self._account,
             AlgoUpdate: self._algo,
             TradeLite: _trade_lite,
@@ -68,7 +68,8 @@ class FuturesEvents:
             raise ValueError("an event of no known business unit")
         return self.units[unit]
 
-    def _order(self, event: OrderUpdate) -> Decoded:
+    def order(self, event: OrderUpdate) -> Decoded:
+        """Return an order's new state, and its execution if it traded."""
         o, market = event.o, self.market_of(event.fs)
         check(o.q, o.p, o.ap, o.sp, o.l, o.z, o.L, o.n, o.rp)
         made = from_ms(event.E)
@@ -99,10 +100,32 @@ class FuturesEvents:
         )
         told: list[Told] = [order]
         if o.x in EXECUTED and o.l and text(o.t) is not None:
-            told.append(_fill(o, market, traded))
+            told.append(self.fill(o, market, traded))
         if o.c is not None and o.c.startswith(FORCED):
             told.append(_forced(o, traded))
         return Decoded(kind="ORDER_TRADE_UPDATE", event_time=made, told=told)
+
+    def fill(self, o: OrderBody, market: str, traded: datetime) -> Fill:
+        """Return the execution that an order update tells."""
+        if o.L is None or o.l is None or o.S is None:
+            raise ValueError("a trade without price, quantity or side")
+        return Fill(
+            market=market,
+            symbol=o.s,
+            trade_id=str(o.t),
+            order_id=str(o.i),
+            side=o.S,
+            price=o.L,
+            quantity=o.l,
+            quote_quantity=quote_value(market, o.s, o.L, o.l),
+            traded_at=traded,
+            client_order_id=o.c,
+            position_side=o.ps,
+            commission=o.n,
+            commission_asset=o.N,
+            realized_pnl=o.rp,
+            is_maker=o.m,
+        )
 
     def _account(self, event: AccountUpdate) -> Decoded:
         made = from_ms(event.E)
@@ -180,28 +203,6 @@ class FuturesEvents:
             mode = switches.get("j") if isinstance(switches, dict) else None
             told.append(Notice(kind="config", detail={"multi_assets": mode}, at=as_of))
         return Decoded(kind="ACCOUNT_CONFIG_UPDATE", event_time=made, told=told)
-
-
-def _fill(o: OrderBody, market: str, traded: datetime) -> Fill:
-    if o.L is None or o.l is None or o.S is None:
-        raise ValueError("a trade without price, quantity or side")
-    return Fill(
-        market=market,
-        symbol=o.s,
-        trade_id=str(o.t),
-        order_id=str(o.i),
-        side=o.S,
-        price=o.L,
-        quantity=o.l,
-        quote_quantity=quote_value(market, o.s, o.L, o.l),
-        traded_at=traded,
-        client_order_id=o.c,
-        position_side=o.ps,
-        commission=o.n,
-        commission_asset=o.N,
-        realized_pnl=o.rp,
-        is_maker=o.m,
-    )
 
 
 def _forced(o: OrderBody, at: datetime) -> Notice:

@@ -12,11 +12,14 @@ from accountd.core.told import FILLS, Fill, Notice, Order, Snapshot
 from accountd.errors import BadRequest, KeyRefused, VenueUnavailable
 from accountd.venues import open_venue
 from accountd.venues.base import Ack, Call, Page, Reply, Rights, from_ms, to_ms, urls_of
+from accountd.venues.doors import StreamOptions
 from tests.venues.tape import AT, frame, load, raw
 
 VENUE = open_venue("binance-usdm")
 KEY = load("POST_fapi_v1_listenKey")["listenKey"]
 LIVE = urls_of(VENUE.hosts, "live")
+(MARKET,) = VENUE.sections
+(DOOR,) = VENUE.doors(LIVE, StreamOptions())
 
 
 def drive(flow, answer):
@@ -108,15 +111,15 @@ def test_answers_to_control_frames():
     sent = {"result": [f"{KEY}@ACCOUNT_UPDATE"], "id": 3}
     listed = VENUE.decode(frame(sent), AT)
     assert (listed.control, listed.told, listed.ack.id, listed.ack.error) == ("ack", [], 3, None)
-    assert VENUE.lists_key(listed.ack, KEY)
+    assert DOOR.lists_key(listed.ack, KEY)
     assert KEY not in repr(listed)
-    assert not VENUE.lists_key(Ack(id=3, result=[KEY + "x"]), KEY)
-    assert VENUE.lists_key(Ack(id=3, result=[KEY]), KEY)
+    assert not DOOR.lists_key(Ack(id=3, result=[KEY + "x"]), KEY)
+    assert DOOR.lists_key(Ack(id=3, result=[KEY]), KEY)
     assert VENUE.decode(b'{"result":null,"id":1}', AT).ack == Ack(id=1)
     refused = VENUE.decode(b'{"code":2,"msg":"Invalid request"}', AT)
     assert (refused.control, refused.ack.error) == ("ack", "Invalid request")
     assert VENUE.decode(b'{"error":{"code":2,"msg":"no"},"id":4}', AT).ack.error == '{"code":2,"msg":"no"}'
-    assert json.loads(VENUE.probe(3)) == load("ws_LIST_SUBSCRIPTIONS.request")
+    assert json.loads(DOOR.probe(3)) == load("ws_LIST_SUBSCRIPTIONS.request")
 
 
 def test_no_listen_key_survives_redaction():
@@ -142,10 +145,14 @@ def test_no_listen_key_survives_redaction():
 def test_addresses():
     """The private stream's three forms, and hosts that settings replace."""
     base = "wss://fstream.binance.com/private"
-    assert VENUE.stream_url(LIVE, "K", "query", ()) == f"{base}/ws?listenKey=K"
-    assert VENUE.stream_url(LIVE, "K", "query", ("A", "B")) == f"{base}/ws?listenKey=K&events=A/B"
-    assert VENUE.stream_url(LIVE, "K", "path", ("A",)) == f"{base}/ws/K"
-    assert VENUE.stream_url(LIVE, "K", "combined", ()) == f"{base}/stream?listenKey=K"
+    for options, address in (
+        (StreamOptions(), "/ws?listenKey=K"),
+        (StreamOptions(events=("A", "B")), "/ws?listenKey=K&events=A/B"),
+        (StreamOptions(form="path", events=("A",)), "/ws/K"),
+        (StreamOptions(form="combined"), "/stream?listenKey=K"),
+    ):
+        (door,) = VENUE.doors(LIVE, options)
+        assert door.url("K") == base + address
     own = urls_of(VENUE.hosts, "live", "http://127.0.0.1:1", "ws://127.0.0.1:2")
     assert (own.rest, own.sapi, own.stream) == (
         "http://127.0.0.1:1",
@@ -174,32 +181,32 @@ def test_open_orders_tell_both_kinds():
         "/fapi/v1/openOrders": "GET_fapi_v1_openOrders",
         "/fapi/v1/openAlgoOrders": "GET_fapi_v1_openAlgoOrders",
     }
-    swept, _, pages = drive(VENUE.open_orders(timedelta(0)), lambda call: raw(bodies[call.path]))
+    swept, _, pages = drive(MARKET.open_orders(timedelta(0)), lambda call: raw(bodies[call.path]))
     assert (swept.rows, swept.symbols) == (2, {"BTCUSDT", "BNBUSDT"})
     assert [type(row) for page in pages for row in page.told] == [Order, Snapshot, Order, Snapshot]
 
 
 def test_orders_without_a_symbol_are_feature_detected():
     """-1102 without a symbol means that the venue does not take the question; any other refusal is raised."""
-    swept, _, _ = drive(VENUE.orders(None, AT, AT), lambda _: BadRequest(code=-1102))
+    swept, _, _ = drive(MARKET.orders(None, AT, AT), lambda _: BadRequest(code=-1102))
     assert not swept.supported
     assert swept.unproven
     for symbol, code in ((None, -1127), ("BTCUSDT", -1102)):
         with pytest.raises(BadRequest):
-            drive(VENUE.orders(symbol, AT, AT), lambda _, code=code: BadRequest(code=code))
+            drive(MARKET.orders(symbol, AT, AT), lambda _, code=code: BadRequest(code=code))
 
 
 @pytest.mark.parametrize(("code", "raises"), [(-2013, False), (-1102, True)])
 def test_an_order_that_vanished_is_missing(code, raises):
     """-2013 says that the order is not there any more; nothing is told about it."""
-    for flow in (VENUE.order("BTCUSDT", "1"), VENUE.algo_order("1")):
+    for flow in (MARKET.order("BTCUSDT", "1"), MARKET.algo_order("1")):
         if raises:
             with pytest.raises(BadRequest):
                 drive(flow, lambda _: BadRequest(code=code))
         else:
             found, _, pages = drive(flow, lambda _: BadRequest(code=code))
             assert (found, pages) == (False, [])
-    found, calls, pages = drive(VENUE.order("BTCUSDT", "1573346959"), lambda _: raw("GET_fapi_v1_order"))
+    found, calls, pages = drive(MARKET.order("BTCUSDT", "1573346959"), lambda _: raw("GET_fapi_v1_order"))
     assert found
     assert calls[0].params == (("symbol", "BTCUSDT"), ("orderId", "1573346959"))
     assert pages[0].told[0].order_id == "1573346959"
@@ -207,7 +214,7 @@ def test_an_order_that_vanished_is_missing(code, raises):
 
 def test_history_never_asks_for_seven_days():
     """Thirty days of fills are asked in windows below seven days, with the page limit."""
-    swept, calls, _ = drive(VENUE.fills("BTCUSDT", AT - timedelta(days=30), AT), lambda _: [])
+    swept, calls, _ = drive(MARKET.fills("BTCUSDT", AT - timedelta(days=30), AT), lambda _: [])
     assert len(calls) == 5
     assert swept.calls == 5
     for call in calls:
@@ -215,13 +222,13 @@ def test_history_never_asks_for_seven_days():
         assert int(asked["endTime"]) - int(asked["startTime"]) < timedelta(days=7) / timedelta(milliseconds=1)
         assert asked["limit"] == "1000"
     assert dict(calls[-1].params)["endTime"] == str(to_ms(AT))
-    assert VENUE.retention[FILLS].window < timedelta(days=7)
+    assert MARKET.retention[FILLS].window < timedelta(days=7)
 
 
 def test_a_row_that_makes_no_sense_leaves_its_window_unproven():
     """The good rows of a page are told, the window is not claimed complete."""
     rows = [*load("GET_fapi_v1_userTrades"), {"symbol": "BTCUSDT"}]
-    swept, _, pages = drive(VENUE.fills("BTCUSDT", AT, AT), lambda _: rows)
+    swept, _, pages = drive(MARKET.fills("BTCUSDT", AT, AT), lambda _: rows)
     assert [type(row) for row in pages[0].told] == [Fill, Notice]
     assert [(hole.start, hole.end, hole.symbol) for hole in swept.unproven] == [(AT, AT, "BTCUSDT")]
 
@@ -253,7 +260,7 @@ def test_an_overfull_millisecond_of_income_is_split(known, proven):
         ][:1000]
 
     hour = timedelta(hours=1)
-    swept, _, pages = drive(VENUE.transfers(AT - hour, AT + hour, known), answer)
+    swept, _, pages = drive(MARKET.transfers(AT - hour, AT + hour, known), answer)
     told = {(row.kind, row.transfer_id) for page in pages for row in page.told}
     assert told == {(row["incomeType"].lower(), str(row["tranId"])) for row in book}
     assert (swept.unproven == []) is proven
@@ -261,7 +268,7 @@ def test_an_overfull_millisecond_of_income_is_split(known, proven):
 
 def test_exchange_info_and_time():
     """The declared weight limit, the symbols and the clock are read."""
-    info, _, _ = drive(VENUE.exchange_info(), lambda _: raw("GET_fapi_v1_exchangeInfo"))
+    info, _, _ = drive(MARKET.exchange_info(), lambda _: raw("GET_fapi_v1_exchangeInfo"))
     assert info.limits == {"binance-futures": 2400}
     assert info.symbols["BLZUSDT"].quote_asset == "USDT"
     now, _, _ = drive(VENUE.server_time(), lambda _: raw("GET_fapi_v1_time"))
@@ -291,7 +298,7 @@ def test_a_page_that_is_no_list_is_refused(body):
 
 def test_every_call_is_on_the_allow_list():
     """No flow asks for anything that the allow-list does not name."""
-    for call in (VENUE.listen_key_create(), VENUE.listen_key_keepalive()):
+    for call in (DOOR.create, DOOR.keepalive("K")):
         assert (call.method, call.path) in VENUE.allowed
         assert not call.keep
         assert call.keyed
@@ -299,16 +306,16 @@ def test_every_call_is_on_the_allow_list():
     flows = [
         VENUE.snapshot(timedelta(0)),
         VENUE.canary(timedelta(0)),
-        VENUE.open_orders(timedelta(0)),
+        MARKET.open_orders(timedelta(0)),
         VENUE.rights(),
-        VENUE.orders("S", AT, AT),
-        VENUE.algo_orders("S", AT, AT),
-        VENUE.fills("S", AT, AT),
-        VENUE.transfers(AT, AT),
-        VENUE.order("S", "1"),
-        VENUE.algo_order("1"),
+        MARKET.orders("S", AT, AT),
+        MARKET.algo_orders("S", AT, AT),
+        MARKET.fills("S", AT, AT),
+        MARKET.transfers(AT, AT),
+        MARKET.order("S", "1"),
+        MARKET.algo_order("1"),
         VENUE.server_time(),
-        VENUE.exchange_info(),
+        MARKET.exchange_info(),
     ]
     for flow in flows:
         call = next(flow)

@@ -294,11 +294,13 @@ def test_income_kinds_and_blanks():
 
 def test_listen_keys_are_named_by_create_and_keepalive():
     """Both listen-key replies name the key; an empty object names none."""
-    from accountd.venues.base import Reply
+    from accountd.venues.base import Reply, urls_of
+    from accountd.venues.doors import StreamOptions
 
+    (door,) = VENUE.doors(urls_of(VENUE.hosts, "live"), StreamOptions())
     for name in ("POST_fapi_v1_listenKey", "PUT_fapi_v1_listenKey"):
-        assert VENUE.parse_listen_key(Reply(body=raw(name), fetched_at=AT)) == load(name)["listenKey"]
-    assert VENUE.parse_listen_key(Reply(body=b"{}", fetched_at=AT)) is None
+        assert door.parse(Reply(body=raw(name), fetched_at=AT)) == load(name)["listenKey"]
+    assert door.parse(Reply(body=b"{}", fetched_at=AT)) is None
 
 
 @pytest.mark.parametrize("name", sorted(VENUES))

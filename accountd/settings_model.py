@@ -19,7 +19,7 @@ from accountd.settings_journal import Journal
 from accountd.settings_rules import Size
 from accountd.settings_section import Problem, Section
 
-AVAILABLE_VENUES = ("binance-usdm",)
+AVAILABLE_VENUES = ("binance-usdm", "binance-coinm")
 VENUES = (
     "binance-spot",
     "binance-usdm",

@@ -2,56 +2,170 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 
 from accountd.core.changes import OrderKey
+from accountd.core.doubts import DRIFT
 from accountd.core.ringing import stamp
-from accountd.core.told import BALANCES, DATASETS, POSITIONS
-from accountd.runtime.rounds import Cursors, Ground, Round
+from accountd.core.told import BALANCES, DATASETS, FILLS, POSITIONS
+from accountd.runtime.findings import open_finding, resolve
+from accountd.runtime.rounds import Cursors, Ground, Read, Round
+from accountd.store.late import LATE
+from accountd.store.proving import Evidence
 from accountd.store.writer import Transaction
+from accountd.venues.base import MILLISECOND, Window
 
 if TYPE_CHECKING:
     from accountd.runtime.sweeper import Sweeper
 
 log = structlog.get_logger("accountd.sweeper")
 
-
-async def prove(sweeper: Sweeper, job: Round, cursors: Cursors) -> None:
-    """Move the cursors of every dataset of every market."""
-    for ground in sweeper.grounds:
-        for name in DATASETS:
-            if ground.has(name):
-                await dataset(sweeper, job, cursors, ground, name, "")
-    await sweeper.recorder.submit(
-        lambda tx: tx.resolve_findings(sweeper.account, "stream_missed", None, job.now)
-    )
+Key = tuple[str, str, str]  # market, dataset, symbol
+PATIENCE = timedelta(seconds=60)  # a fill that REST does not show after this is no lag of a replica
+UNCONFIRMED = "fill_unconfirmed"
+# Findings that the sweep explains which has read past them.
+EXPLAINED = ("stream_missed", DRIFT, LATE)
 
 
-async def dataset(
-    sweeper: Sweeper, job: Round, cursors: Cursors, ground: Ground, name: str, symbol: str
-) -> None:
-    """Move the cursor of one dataset, unless a window of it could not be read."""
-    account, market = sweeper.account, ground.market
-    holes = [hole for hole in job.unproven.get((market, name), []) if hole.symbol in (symbol, None)]
-    start = sweeper.start(cursors, ground, name, symbol, job.now, timedelta(0))
-    if name in (BALANCES, POSITIONS) and (name, market, symbol) not in cursors:
-        start = job.proven  # a snapshot proves its moment, not what was before
+def pieces(start: datetime, end: datetime, width: timedelta) -> Iterator[tuple[datetime, datetime]]:
+    """Yield a stretch in pieces, the oldest first: each is proven by itself, so that little is read twice."""
+    begin = start
+    while width and end - begin > width:
+        yield begin, begin + width
+        begin += width
+    yield begin, end
+
+
+async def piece(sweeper: Sweeper, job: Round, key: Key, start: datetime, end: datetime) -> None:
+    """Prove a piece of a long stretch at once: an interrupted sweep goes on from there."""
+    end = min(end, job.proven - PATIENCE)  # what is fresher waits for the end of the sweep: replicas lag
+    if start < end:
+        await sweeper.recorder.submit(lambda tx: _stretch(sweeper, tx, job, key, start, end, job.reads[key]))
+
+
+async def prove(sweeper: Sweeper, job: Round, cursors: Cursors, *, whole: bool = True) -> None:
+    """Prove what the sweep has read, all in one transaction; ``whole``: it has read all that there is.
+
+    Everything is proven at the end, because one symbol may show that a replica lags behind for all.
+    """
 
     def write(tx: Transaction) -> None:
-        begin = start
-        for hole in sorted(holes, key=lambda one: one.start):
-            reason = f"{name}: {hole.reason}"
-            tx.open_gap(account, name, market, symbol, hole.start, reason, job.now, hole.end)
-            if begin < hole.start:
-                tx.extend_coverage(account, name, market, symbol, begin, hole.start, job.now)
-            begin = max(begin, hole.end)
-        if begin <= job.proven:
-            tx.extend_coverage(account, name, market, symbol, begin, job.proven, job.now)
+        _heed_lag(sweeper, tx, job)
+        for key, read in job.reads.items():
+            _stretch(sweeper, tx, job, key, read.start, job.proven, read)
+        if not whole:
+            return
+        for ground in sweeper.grounds:
+            for name in DATASETS:
+                if ground.has(name) and (ground.market, name, "") not in job.reads:
+                    _whole(sweeper, tx, job, cursors, ground, name)
+        for kind in EXPLAINED:
+            resolve(tx, sweeper.account, kind, None, job.now)
 
     await sweeper.recorder.submit(write)
+    job.reads.clear()
+
+
+def _whole(sweeper: Sweeper, tx: Transaction, job: Round, cursors: Cursors, ground: Ground,
+           name: str) -> None:  # fmt: skip
+    """Prove a dataset for the account as a whole, as far as its symbols are proven."""
+    key = (ground.market, name, "")
+    if name in (BALANCES, POSITIONS):
+        # a snapshot proves its moment, not what was before
+        known = cursors.get((name, ground.market, ""))
+        _stretch(sweeper, tx, job, key, known[1] if known else job.proven, job.proven, job.snapshot)
+        return
+    read = {symbol for market, dataset, symbol in job.reads if (market, dataset) == (ground.market, name)}
+    start = sweeper.start(cursors, ground, name, "", job.now, timedelta(0))
+    total = Read(start)
+    for market, dataset, symbol in job.reads:
+        if (market, dataset) == (ground.market, name):
+            total.add(job.reads[market, dataset, symbol])
+    if name == FILLS or ground.sweepable() <= read | _refused(job, ground.market, name):
+        # every fill leaves a trace in what spans all symbols: those without one have no fills
+        _stretch(sweeper, tx, job, key, start, job.proven, total)
+        return
+    _slowest(sweeper, tx, job, ground, name, total)
+
+
+def _slowest(sweeper: Sweeper, tx: Transaction, job: Round, ground: Ground, name: str, total: Read) -> None:
+    """Prove as far as the symbol that was read longest ago: nothing tells which may have been left out."""
+    proven = {
+        symbol: stretch for (dataset, market, symbol), stretch in tx.cursors(sweeper.account).items()
+        if (dataset, market) == (name, ground.market) and symbol
+    }  # fmt: skip
+    needed = ground.sweepable() - _refused(job, ground.market, name)
+    if not needed or not needed <= proven.keys():
+        return
+    start = max(proven[symbol][0] for symbol in needed)
+    end = min(proven[symbol][1] for symbol in needed)
+    if start < end:
+        _stretch(sweeper, tx, job, (ground.market, name, ""), start, end, total)
+
+
+def _refused(job: Round, market: str, name: str) -> set[str]:
+    return {symbol for m, dataset, symbol in job.refused if (m, dataset) == (market, name)}
+
+
+def _stretch(sweeper: Sweeper, tx: Transaction, job: Round, key: Key, start: datetime, end: datetime,
+             read: Read | None) -> None:  # fmt: skip
+    """Add a stretch to the coverage, but for the holes that could not be read, with its evidence."""
+    account, (market, name, symbol) = sweeper.account, key
+    begin = start
+    for hole in _holes(job, key):
+        reason = f"{name}: {hole.reason}"
+        tx.open_gap(account, name, market, symbol, hole.start, reason, job.now, hole.end)
+        if begin < hole.start <= end:
+            tx.extend_coverage(account, name, market, symbol, begin, hole.start, job.now)
+        begin = max(begin, hole.end)
+    if begin > end:
+        return
+    tx.extend_coverage(account, name, market, symbol, begin, end, job.now)
+    if read is not None:
+        by = Evidence(
+            sweep=job.priority.name.lower(), requests=",".join(sorted(read.requests)),
+            asked_by=" and ".join(sorted(read.asked_by, reverse=True)), calls=read.calls, rows=read.rows,
+        )  # fmt: skip
+        tx.add_evidence(account, name, market, symbol, begin, end, job.now, by)
+
+
+def _holes(job: Round, key: Key) -> list[Window]:
+    market, name, symbol = key
+    holes = [hole for hole in job.unproven.get((market, name), []) if hole.symbol in (symbol, None)]
+    return sorted(holes, key=lambda one: one.start)
+
+
+def _heed_lag(sweeper: Sweeper, tx: Transaction, job: Round) -> None:
+    """Compare what REST showed with what the stream told: a fill that is not shown proves that REST lags.
+
+    Nothing is then proven from there on, in any dataset. A fill that REST does not show after long is
+    no lag: the venue took it back, or the stream told of what never was.
+    """
+    account = sweeper.account
+    for (market, name, symbol), read in job.reads.items():
+        if name != FILLS:
+            continue
+        shown = job.fills[market, symbol]
+        for trade_id, at in tx.streamed_fills(account, market, symbol, read.start + MILLISECOND, job.proven):
+            if trade_id in shown:
+                continue
+            if job.now - at > max(PATIENCE, 6 * sweeper.settle):
+                subject = f"fill:{market}:{symbol}:{trade_id}"
+                detail = {"traded_at": at.isoformat(), "asked_at": job.now.isoformat()}
+                if open_finding(sweeper.recorder, tx, account, UNCONFIRMED, "error", subject, detail, job.now,
+                                (at, at)):  # fmt: skip
+                    tx.withdraw_fill(account, market, symbol, trade_id, job.now)
+                continue
+            log.warning("REST lags", account=account, symbol=symbol, trade_id=trade_id, at=stamp(at))
+            job.proven = min(job.proven, at - MILLISECOND)
+        prefix = f"fill:{market}:{symbol}:"
+        for subject in tx.open_subjects(account, UNCONFIRMED, prefix):
+            if subject.removeprefix(prefix) in shown:
+                resolve(tx, account, UNCONFIRMED, subject, job.now)
 
 
 async def vanished(sweeper: Sweeper, job: Round) -> None:

@@ -23,6 +23,8 @@ from accountd.errors import DatabaseFailed, DatabaseFull, DatabaseGone, Fenced, 
 from accountd.runtime.batch import Batch, Doubt, Job, by_account, fail
 from accountd.runtime.batch import Outcome as Outcome
 from accountd.runtime.clock import Clock
+from accountd.runtime.findings import open_finding
+from accountd.store.late import LATE, late
 from accountd.store.rows import Head
 from accountd.store.writer import Transaction, Writer
 
@@ -309,6 +311,10 @@ class Recorder:
                 changes.append(self._fold(tx, self.ledgers[account_id], told))
             rows = [row for one in changes for row in self._rows(one.account_id, one.alerts)]
             committed_at = tx.write(changes, rows)
+            for one in changes:
+                for subject, at, detail in late(tx, one):
+                    open_finding(self, tx, one.account_id, LATE, "warning", subject, detail,
+                                 self.clock.now(), (at, at))  # fmt: skip
             for job in jobs:
                 if job.run is not None:
                     job.result = job.run(tx)

@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 
 from accountd.core.changes import OrderKey
 from accountd.runtime.budget import Priority
-from accountd.venues.base import Section, Swept, SymbolInfo, Window
+from accountd.venues.base import Page, Section, Swept, SymbolInfo, Window
 
 Cursors = dict[tuple[str, str, str], tuple[datetime, datetime]]
 Step = Callable[[str, int, int], None]
+BY_ID = {"fromId", "orderId", "algoId"}
+BY_TIME = {"startTime", "endTime", "startTimestamp", "endTimestamp", "beginTime"}
 
 
 class Ground:
@@ -32,6 +34,10 @@ class Ground:
         """Say whether the market has such a dataset at all."""
         return dataset in self.section.retention
 
+    def sweepable(self) -> set[str]:
+        """Return every symbol that may have a history at all."""
+        return {name for name, info in self.symbols.items() if self.section.rank(info, ()) is not None}
+
     def likely(self, assets: set[str]) -> set[str]:
         """Return the symbols that ``assets``, held or moved, point to."""
         if not assets:
@@ -48,6 +54,32 @@ class Ground:
 
 
 @dataclass(slots=True)
+class Read:
+    """One dataset of one symbol (empty: of all) as a sweep read it: since when, and by what."""
+
+    start: datetime
+    calls: int = 0
+    rows: int = 0
+    requests: set[str] = field(default_factory=set)
+    asked_by: set[str] = field(default_factory=set)
+
+    def note(self, page: Page) -> None:
+        """Count a page."""
+        self.calls += 1
+        self.rows += len(page.told)
+        self.requests.add(page.call.kind)
+        names = {name for name, _ in page.call.params}
+        self.asked_by.add("id" if names & BY_ID else "time" if names & BY_TIME else "snapshot")
+
+    def add(self, other: Read) -> None:
+        """Count what another read saw as well."""
+        self.calls += other.calls
+        self.rows += other.rows
+        self.requests |= other.requests
+        self.asked_by |= other.asked_by
+
+
+@dataclass(slots=True)
 class Round:
     """One sweep: what it saw, what it could not prove, how much was new."""
 
@@ -60,6 +92,14 @@ class Round:
     shown: set[OrderKey] = field(default_factory=set)  # open orders that the venue showed
     unproven: dict[tuple[str, str], list[Window]] = field(default_factory=dict)  # by market and dataset
     orders_whole: set[str] = field(default_factory=set)  # markets whose orders were read without a symbol
+    reads: dict[tuple[str, str, str], Read] = field(default_factory=dict)  # by market, dataset, symbol
+    refused: set[tuple[str, str, str]] = field(default_factory=set)  # ... that the venue would not answer
+    snapshot: Read | None = None
+    fills: defaultdict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def read(self, market: str, dataset: str, symbol: str, start: datetime) -> Read:
+        """Begin to read a dataset from ``start`` on."""
+        return self.reads.setdefault((market, dataset, symbol), Read(start))
 
     def took(self, market: str, dataset: str, swept: Swept) -> None:
         """Take what a history flow saw and what it could not read."""

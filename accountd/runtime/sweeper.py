@@ -18,6 +18,7 @@ from accountd.core.told import (
     REST,
     TRANSFERS,
     Balance,
+    Fill,
     Order,
     Position,
     Snapshot,
@@ -29,7 +30,7 @@ from accountd.runtime import history, proof
 from accountd.runtime.budget import Priority
 from accountd.runtime.recorder import Ledger, Recorder
 from accountd.runtime.rest import RestClient
-from accountd.runtime.rounds import Cursors, Ground, Round, Step
+from accountd.runtime.rounds import Cursors, Ground, Read, Round, Step
 from accountd.store.writer import Transaction
 from accountd.venues.base import Page, Venue
 
@@ -42,7 +43,8 @@ NO_LIMIT = timedelta(days=3650)
 AT_ONCE = 4  # symbols swept side by side
 FEW = 24  # a market with no more symbols than this is swept whole, every time
 RECENT = timedelta(days=8)
-EXPLORE = 6  # symbols of the wide background sweep in one slow round
+EXPLORE = 6  # symbols of the wide background sweep in one slow round, at least
+ROUNDS = 12  # slow rounds in which every symbol has had its turn
 
 
 class Sweeper:
@@ -78,8 +80,10 @@ class Sweeper:
             job = self._round(priority)
             cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
             await self._admit(job, cursors)
+            job.snapshot = Read(job.proven)
             if seam:
-                await self.rest.run(self.venue.canary(self.settle), priority, self.recording(job))
+                canary = self.venue.canary(self.settle)
+                await self.rest.run(canary, priority, self.recording(job, job.snapshot))
             else:
                 await self._state(job)
             for ground in self.grounds:
@@ -104,7 +108,7 @@ class Sweeper:
             for ground in self.grounds:
                 if ground.has(TRANSFERS):
                     await self._transfers(job, ground, cursors)
-                    await proof.dataset(self, job, cursors, ground, TRANSFERS, "")
+            await proof.prove(self, job, cursors, whole=False)
 
     async def symbol(self, symbol: str, market: str = "") -> None:
         """Read one symbol's orders and fills at once: the stream left something out.
@@ -117,6 +121,7 @@ class Sweeper:
             for ground in self.grounds:
                 if market == ground.market or (not market and self._may_have(ground, symbol)):
                     await self._one_symbol(job, ground, symbol, cursors)
+            await proof.prove(self, job, cursors, whole=False)
 
     def _may_have(self, ground: Ground, symbol: str) -> bool:
         return len(self.grounds) == 1 or symbol in ground.symbols
@@ -132,8 +137,10 @@ class Sweeper:
             for ground in wide:
                 if ground.orders_whole:
                     job.orders_whole.add(ground.market)
-                for name in ground.explore(EXPLORE, await self._assets(ground)):
+                turns = max(EXPLORE, len(ground.symbols) // ROUNDS)
+                for name in ground.explore(turns, await self._assets(ground)):
                     await self._one_symbol(job, ground, name, cursors)
+            await proof.prove(self, job, cursors, whole=False)
 
     async def deepen(self) -> None:
         """Read what is wanted from before the first look, taking turns with the slow sweeps."""
@@ -187,7 +194,8 @@ class Sweeper:
         await self.recorder.submit(write)
 
     async def _state(self, job: Round) -> None:
-        await self.rest.run(self.venue.snapshot(self.settle), job.priority, self.recording(job))
+        snapshot = self.venue.snapshot(self.settle)
+        await self.rest.run(snapshot, job.priority, self.recording(job, job.snapshot))
         for ground in self.grounds:
             flow = ground.section.open_orders(self.settle)
             await self.rest.run(flow, job.priority, self.recording(job))
@@ -196,17 +204,21 @@ class Sweeper:
         if not ground.has(TRANSFERS):
             return
         start = self.start(cursors, ground, TRANSFERS, "", job.now, job.margin)
-        flow = ground.section.transfers(start, job.now, sorted(self.pinned))
-        swept = await self.rest.run(flow, job.priority, self.recording(job))
-        job.took(ground.market, TRANSFERS, swept)
+        read = job.read(ground.market, TRANSFERS, "", start)
+        for begin, end in proof.pieces(start, job.now, ground.section.retention[TRANSFERS].window):
+            flow = ground.section.transfers(begin, end, sorted(self.pinned))
+            swept = await self.rest.run(flow, job.priority, self.recording(job, read))
+            job.took(ground.market, TRANSFERS, swept)
+            if end < job.now:
+                await proof.piece(self, job, (ground.market, TRANSFERS, ""), begin, end)
 
     async def _whole_orders(self, job: Round, ground: Ground, cursors: Cursors) -> None:
         if ground.orders_whole is False:
             return
         start = self.start(cursors, ground, ORDERS, "", job.now, job.margin)
-        flow = ground.section.orders(None, start, job.now)
+        flow, read = ground.section.orders(None, start, job.now), Read(start)
         try:
-            swept = await self.rest.run(flow, job.priority, self.recording(job))
+            swept = await self.rest.run(flow, job.priority, self.recording(job, read))
         except BadRequest as error:
             log.info("all orders need a symbol here", account=self.account, code=error.code)
             ground.orders_whole = False
@@ -215,6 +227,7 @@ class Sweeper:
         if swept.supported:
             job.orders_whole.add(ground.market)
             job.took(ground.market, ORDERS, swept)
+            job.reads[ground.market, ORDERS, ""] = read
 
     async def _likely(self, job: Round) -> list[tuple[Ground, str]]:
         """List the symbols to sweep, the liveliest first.
@@ -227,11 +240,11 @@ class Sweeper:
             market = ground.market
             known = await self.known(market)
             names = job.symbols[market] | {name for name in self.pinned if self._may_have(ground, name)}
+            if len(ground.symbols) <= FEW:  # few enough to be proven, every time
+                names |= set(ground.symbols)
             if job.priority is not Priority.SEAM or market not in job.orders_whole:
                 names |= {name for name, last in known.items() if last >= job.now - RECENT}
-                if len(ground.symbols) <= FEW:
-                    names |= set(ground.symbols)
-                else:
+                if len(ground.symbols) > FEW:
                     names |= ground.likely(job.assets[market] | await self._assets(ground))
             found += [(known.get(name, self.ledger.born), ground, name) for name in sorted(names)]
         found.sort(key=lambda one: one[0], reverse=True)
@@ -281,14 +294,20 @@ class Sweeper:
         for dataset, flow in flows:
             if not ground.has(dataset):
                 continue
-            start = self.start(cursors, ground, dataset, symbol, job.now, job.margin)
+            key = (ground.market, dataset, symbol)
+            read = job.read(*key, self.start(cursors, ground, dataset, symbol, job.now, job.margin))
             try:
-                swept = await self.rest.run(flow(symbol, start, job.now), job.priority, self.recording(job))
+                for begin, end in proof.pieces(read.start, job.now, section.retention[dataset].window):
+                    swept = await self.rest.run(
+                        flow(symbol, begin, end), job.priority, self.recording(job, read)
+                    )
+                    job.took(ground.market, dataset, swept)
+                    if end < job.now:
+                        await proof.piece(self, job, key, begin, end)
             except BadRequest as error:  # one symbol that the venue does not know must not stop the rest
+                del job.reads[key]
+                job.refused.add(key)
                 await self._refused(job, dataset, symbol, error)
-                continue
-            job.took(ground.market, dataset, swept)
-            await proof.dataset(self, job, cursors, ground, dataset, symbol)
 
     async def _refused(self, job: Round, dataset: str, symbol: str, error: BadRequest) -> None:
         log.warning("symbol refused", account=self.account, symbol=symbol, dataset=dataset, code=error.code)
@@ -328,8 +347,10 @@ class Sweeper:
             return now - NO_LIMIT
         return now - kept.keeps + timedelta(minutes=1)
 
-    def recording(self, job: Round) -> Callable[[Page], Awaitable[None]]:
+    def recording(self, job: Round, read: Read | None = None) -> Callable[[Page], Awaitable[None]]:
         async def record(page: Page) -> None:
+            if read is not None:
+                read.note(page)
             for told in page.told:
                 self._notes(job, told)
             await self._record(page)
@@ -343,6 +364,8 @@ class Sweeper:
         elif isinstance(told, Order):
             job.symbols[told.market].add(told.symbol)
             job.shown.add(order_key(told))
+        elif isinstance(told, Fill):
+            job.fills[told.market, told.symbol].add(told.trade_id)
         elif isinstance(told, Position):
             if told.quantity:
                 job.symbols[told.market].add(told.symbol)

@@ -194,17 +194,29 @@ class Bookkeeping(Proving):
         return self.connection.execute(update(findings).where(mine).values(resolved_at=now)).rowcount
 
     def open_finding(
-        self, account_id: str, kind: str, severity: str, subject: str, detail: dict[str, Any], now: datetime
-    ) -> str:
-        """Open a finding and return its id; one that is there already stays as it is, but open."""
+        self, account_id: str, kind: str, severity: str, subject: str, detail: dict[str, Any], now: datetime,
+        window: tuple[datetime, datetime | None] | None = None,
+    ) -> str:  # fmt: skip
+        """Open a finding and return its id; one that is there already is open again and says what is new."""
         name = finding_name(account_id, kind, subject)
+        since, until = window or (None, None)
         fresh = upsert(self.connection, findings).values(
             finding_id=name, account_id=account_id, kind=kind, severity=severity, subject=subject,
-            detail=msgspec.json.encode(detail).decode(), opened_at=now, resolved_at=None,
+            detail=msgspec.json.encode(detail).decode(), opened_at=now, resolved_at=None, from_time=since,
+            to_time=until,
         )  # fmt: skip
-        known = {"resolved_at": None}
+        new = fresh.excluded
+        known = {"resolved_at": None, "detail": new.detail, "from_time": new.from_time,
+                 "to_time": new.to_time}  # fmt: skip
         self.connection.execute(fresh.on_conflict_do_update(index_elements=["finding_id"], set_=known))
         return name
+
+    def open_subjects(self, account_id: str, kind: str, prefix: str = "") -> list[str]:
+        """Return what the open findings of a kind are about."""
+        c = findings.c
+        mine = and_(c.account_id == account_id, c.kind == kind, c.resolved_at.is_(None))
+        found = self.connection.execute(select(c.subject).where(mine)).scalars()
+        return [subject for subject in found if subject.startswith(prefix)]
 
     def mark_missing(self, account_id: str, keys: Iterable[OrderKey], since: datetime) -> int:
         """Mark orders that the venue no longer shows; return how many were not marked before."""

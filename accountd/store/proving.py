@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Table, and_, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from accountd.store.tables import backfills, blind_windows, evidence, fills, sessions, ties
+from accountd.store.tables import backfills, blind_windows, evidence, fill_corrections, fills, sessions, ties
 
 FOR_EVER = "older than the venue keeps"
 
@@ -186,3 +186,15 @@ class Proving:
             ).order_by(c.traded_at)
         )  # fmt: skip
         return [(row[0], row[1]) for row in found]
+
+    def withdraw_fill(self, account_id: str, market: str, symbol: str, trade_id: str, at: datetime) -> None:
+        """Write beside a fill that the venue no longer shows it; the fill itself stays as it was told."""
+        key = {"account_id": account_id, "market": market, "symbol": symbol, "trade_id": trade_id}
+        here = and_(*(fills.c[name] == value for name, value in key.items()))
+        told = self.connection.execute(select(fills).where(here)).mappings().first()
+        if told is None:
+            return
+        row = {c.name: told[c.name] for c in fill_corrections.c if c.name in told}
+        row |= {"correction_id": "withdrawn", "kind": "withdrawn", "received_at": at, "source": "rest"}
+        fresh = upsert(self.connection, fill_corrections).values(row)
+        self.connection.execute(fresh.on_conflict_do_nothing())

@@ -183,6 +183,16 @@ prices = _table(  # no account: what public market streams told, at fills and on
     "prices", *_key("market", "symbol"), Column("at", Instant, primary_key=True),
     *_money("mark", "bid", "ask"), *_need(Text, "source"),
 )  # fmt: skip
+candles = _table(  # of public market streams; ``family`` is spot, us, usdm or coinm
+    "candles", *_key("family", "symbol", "interval"), Column("open_time", Instant, primary_key=True),
+    *_need(Money, "open", "high", "low", "close", "volume"), *_money("quote_volume"),
+    Column("trades", Whole), *_need(Instant, "close_time"), *_need(Flag, "closed"),
+)  # fmt: skip
+market_events = _table(  # other public streams that the settings name; ``n`` grows with time
+    "market_events", *_key("family", "stream"), Column("n", Whole, primary_key=True),
+    *_need(Text, "event"), *_text("symbol"), *_money("price", "quantity", "bid", "ask"),
+    Column("event_time", Instant), *_need(Instant, "received_at"), *_need(Blob, "raw"),
+)  # fmt: skip
 
 # Append-only tables: a DELETE, or an UPDATE of what was told, is refused by trigger. Two exceptions: the
 # journal's raw bytes may be pruned to NULL, and a fill may learn its client order id.
@@ -212,6 +222,7 @@ for _history in (balance_history, position_history):
     _by_time = [column for column in _history.primary_key if column.name != "n"]
     Index(f"{_history.name}_by_time", *_by_time, _history.c.updated_at)
 Index("transfers_by_time", transfers.c.account_id, transfers.c.occurred_at)
+Index("market_events_by_time", market_events.c.received_at)
 Index("outbox_due", outbox.c.status, outbox.c.hook, outbox.c.next_attempt_at)
 Index("outbox_by_summary", outbox.c.summary_id)
 Index("outbox_by_time", outbox.c.created_at)

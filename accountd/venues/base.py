@@ -118,6 +118,16 @@ class Swept(msgspec.Struct, kw_only=True):
     unproven: list[Window] = []
     supported: bool = True
 
+    def plus(self, other: Swept) -> Swept:
+        """Return what both saw together."""
+        return Swept(
+            rows=self.rows + other.rows,
+            calls=self.calls + other.calls,
+            symbols=self.symbols | other.symbols,
+            unproven=[*self.unproven, *other.unproven],
+            supported=self.supported and other.supported,
+        )
+
 
 class Ack(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a control frame. ``error`` is the venue's text when it said no.

@@ -22,8 +22,8 @@ from accountd.venues.binance_contracts import COINM
 from accountd.venues.binance_frames import Frames
 from accountd.venues.binance_futures import THREE_MONTHS, UNFILLED, WEEK, FuturesSection, Limits
 from accountd.venues.binance_futures_events import FuturesEvents
-from accountd.venues.binance_futures_venue import RIGHTS, FuturesVenue
 from accountd.venues.binance_pages import Pages
+from accountd.venues.binance_product import RIGHTS, FuturesVenue
 from accountd.venues.doors import StreamOptions
 from accountd.venues.paging import reply_to
 
@@ -94,9 +94,7 @@ class Market(FuturesSection):
             if refusal.status != NO_SUCH_PATH:
                 raise
             return swept
-        return Swept(
-            rows=swept.rows + more.rows, calls=swept.calls + more.calls, symbols=swept.symbols | more.symbols
-        )
+        return swept.plus(more)
 
     def algo_orders(self, symbol: str, start: datetime, end: datetime) -> Flow[Swept]:
         """Tell the conditional orders of a symbol created in a window, where there are any."""

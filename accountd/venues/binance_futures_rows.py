@@ -25,7 +25,7 @@ from accountd.core.told import (
 )
 from accountd.venues.base import from_ms
 from accountd.venues.binance_contracts import COINM, quote_value
-from accountd.venues.binance_pages import PageKind, Split, Tell, every_row, single_row
+from accountd.venues.binance_pages import PageKind, every_row, page_kinds, single_row
 from accountd.venues.wire import EXACT, check, margin, text
 
 
@@ -319,42 +319,45 @@ def _assets(body: bytes) -> list[msgspec.Raw]:
 def order_pages(market: str, prefix: str = "") -> dict[str, PageKind]:
     """Return the pages of plain orders, trades, income and positions, which every futures product has."""
 
-    def kind(split: Split, row: type, tell: Tell, lists: str | None = None) -> PageKind:
-        return PageKind(market=market, split=split, row=row, tell=tell, lists=lists)
-
-    pages = {
-        "positions": kind(every_row, PositionRow, position, POSITIONS),
-        "open_orders": kind(every_row, OrderRow, order, ORDERS),
-        "orders": kind(every_row, OrderRow, order),
-        "order": kind(single_row, OrderRow, order),
-        "fills": kind(every_row, TradeRow, fill),
-        "income": kind(every_row, IncomeRow, income),
-    }
+    pages = page_kinds(
+        market,
+        {
+            "positions": (every_row, PositionRow, position, POSITIONS),
+            "open_orders": (every_row, OrderRow, order, ORDERS),
+            "orders": (every_row, OrderRow, order, None),
+            "order": (single_row, OrderRow, order, None),
+            "fills": (every_row, TradeRow, fill, None),
+            "income": (every_row, IncomeRow, income, None),
+        },
+    )
     return {prefix + name: page for name, page in pages.items()}
 
 
 def algo_pages(market: str, prefix: str = "") -> dict[str, PageKind]:
     """Return the pages of conditional orders in the venue's algo service."""
-    listed = PageKind(market=market, split=every_row, row=AlgoRow, tell=algo)
-    pages = {
-        "open_algo_orders": msgspec.structs.replace(listed, lists=ALGO_ORDERS),
-        "algo_orders": listed,
-        "algo_order": msgspec.structs.replace(listed, split=single_row),
-    }
+    pages = page_kinds(
+        market,
+        {
+            "open_algo_orders": (every_row, AlgoRow, algo, ALGO_ORDERS),
+            "algo_orders": (every_row, AlgoRow, algo, None),
+            "algo_order": (single_row, AlgoRow, algo, None),
+        },
+    )
     return {prefix + name: page for name, page in pages.items()}
 
 
 def account_pages(market: str) -> dict[str, PageKind]:
     """Return the pages of an account that has its own wallet."""
-    assets = PageKind(market=market, split=_assets, row=AssetRow, tell=balance)
-    return {
-        "account": assets,
-        "account.multi_assets": msgspec.structs.replace(assets, tell=balance_shared),
-        "account.totals": msgspec.structs.replace(assets, tell=balance_total),
-    }
+    return page_kinds(
+        market,
+        {
+            "account": (_assets, AssetRow, balance, None),
+            "account.multi_assets": (_assets, AssetRow, balance_shared, None),
+            "account.totals": (_assets, AssetRow, balance_total, None),
+        },
+    )
 
 
 def config_pages(market: str, prefix: str = "") -> dict[str, PageKind]:
     """Return the page of leverage and margin type by symbol."""
-    page = PageKind(market=market, split=every_row, row=SymbolConfigRow, tell=symbol_config)
-    return {f"{prefix}symbol_config": page}
+    return page_kinds(market, {f"{prefix}symbol_config": (every_row, SymbolConfigRow, symbol_config, None)})

@@ -46,6 +46,14 @@ class PageKind(msgspec.Struct, frozen=True, kw_only=True):
     lists: str | None = None
 
 
+def page_kinds(market: str, table: Mapping[str, tuple[Split, type, Tell, str | None]]) -> dict[str, PageKind]:
+    """Return kinds of pages of one market from rows of a table: how split, the row, its reader, what of."""
+    return {
+        name: PageKind(market=market, split=split, row=row, tell=tell, lists=lists)
+        for name, (split, row, tell, lists) in table.items()
+    }
+
+
 class Pages:
     """Decodes pages. A kind is its name in the journal too: renaming one makes old rows unreadable."""
 

@@ -22,8 +22,8 @@ from accountd.venues.binance_contracts import USDM
 from accountd.venues.binance_frames import Frames
 from accountd.venues.binance_futures import THREE_MONTHS, UNFILLED, WEEK, FuturesSection
 from accountd.venues.binance_futures_events import FuturesEvents
-from accountd.venues.binance_futures_venue import RIGHTS, FuturesVenue
 from accountd.venues.binance_pages import Pages
+from accountd.venues.binance_product import RIGHTS, FuturesVenue
 from accountd.venues.doors import StreamOptions
 from accountd.venues.paging import reply_to
 

@@ -23,6 +23,11 @@ def product(price: Decimal, quantity: Decimal) -> Decimal:
     return EXACT.multiply(price, quantity)
 
 
+def negated(number: Decimal | None) -> Decimal | None:
+    """Return a number with the other sign, exactly; nothing stays nothing and zero has no sign."""
+    return number.copy_negate() if number else number
+
+
 def check(*numbers: Decimal | None) -> None:
     """Refuse what JSON can carry and no money can be: NaN, infinity, 1E+999999.
 

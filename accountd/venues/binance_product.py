@@ -1,4 +1,4 @@
-"""What the venue files of USDⓈ-M and COIN-M have in common: one market, one wallet, one private stream."""
+"""What the venue files have in common that listen by one listen key and have one wallet of their own."""
 
 from __future__ import annotations
 
@@ -21,14 +21,13 @@ SAPI = binance.sapi_pool(binance.RIGHTS)
 RIGHTS = Asked(path=binance.RIGHTS, weight=1, pool=SAPI, base="sapi")
 
 
-class FuturesVenue:
-    """A futures product that has its own wallet; see `Venue` for what each verb promises."""
+class ListenKeyVenue:
+    """A product of Binance that listens by a listen key; see `Venue` for what each verb promises."""
 
     name: str
     hosts: Mapping[str, Urls]
-    pools: Mapping[str, Pool] = MappingProxyType(
-        {POOL: Pool(limit=2400)} | binance.sapi_pools([binance.RIGHTS])
-    )
+    pool: str
+    pools: Mapping[str, Pool]
     income_follows_fills = True
     listen_key: str
     table: Mapping[str, Asked]
@@ -36,18 +35,8 @@ class FuturesVenue:
     pages: Pages
 
     def __init__(self) -> None:
-        self.asking = Asking(self.table, POOL, self.pages)
+        self.asking = Asking(self.table, self.pool, self.pages)
         self.allowed = self.asking.allowed(self.listen_key)
-        self.section = self.market_of(self.asking)
-
-    @property
-    def sections(self) -> tuple[Section, ...]:
-        """Return the one market that there is here."""
-        return (self.section,)
-
-    def market_of(self, asking: Asking) -> FuturesSection:
-        """Return the market that is read through ``asking``."""
-        raise TypeError("a venue file names its market")
 
     def stream_url(self, urls: Urls, key: str, options: StreamOptions) -> str:
         """Return the private stream's address for a quoted key."""
@@ -55,7 +44,7 @@ class FuturesVenue:
 
     def doors(self, urls: Urls, options: StreamOptions) -> tuple[Door, ...]:
         """Return the one private stream, entered by a listen key."""
-        return (listen_key_door(self.listen_key, POOL, lambda key: self.stream_url(urls, key, options)),)
+        return (listen_key_door(self.listen_key, self.pool, lambda key: self.stream_url(urls, key, options)),)
 
     def decode(
         self, frame: bytes | str, received_at: datetime, lanes: Mapping[int, str] = NO_LANES
@@ -87,3 +76,25 @@ class FuturesVenue:
     def rights(self) -> Flow[Rights]:
         """Return the key's rights; all None where the venue does not tell (test networks)."""
         return (yield from binance.rights(self.asking.call("rights", once=True)))
+
+
+class FuturesVenue(ListenKeyVenue):
+    """A futures product: one market, whose requests count against a pool that all of them share."""
+
+    pool = POOL
+    pools: Mapping[str, Pool] = MappingProxyType(
+        {POOL: Pool(limit=2400)} | binance.sapi_pools([binance.RIGHTS])
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.section = self.market_of(self.asking)
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """Return the one market that there is here."""
+        return (self.section,)
+
+    def market_of(self, asking: Asking) -> FuturesSection:
+        """Return the market that is read through ``asking``."""
+        raise TypeError("a venue file names its market")

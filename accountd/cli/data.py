@@ -1,28 +1,38 @@
 """The commands that list what the record holds: orders, fills, balances, positions, transfers."""
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 import typer
 
-from accountd.cli import moments, output, record
+from accountd.cli import filters, output, record
+from accountd.cli.filters import (
+    Account,
+    AsCsv,
+    AsJson,
+    Client,
+    During,
+    Kind,
+    Limit,
+    Market,
+    Order,
+    Side,
+    Since,
+    Status,
+    Symbol,
+    Until,
+)  # fmt: skip
+from accountd.errors import SettingsError
 from accountd.store import queries, tables
 
-Account = Annotated[str | None, typer.Option("--account", "-a", help="Only this account.")]
-Symbol = Annotated[str | None, typer.Option("--symbol", "-s", help="Only this symbol, or asset.")]
-Side = Annotated[str | None, typer.Option("--side", help="Only BUY or only SELL.")]
-Status = Annotated[str | None, typer.Option("--status", help="Only orders in this state.")]
-Since = Annotated[
-    str | None, typer.Option("--since", help="From then on: ISO time, 2h, 7d, today, yesterday.")
-]
-Until = Annotated[str | None, typer.Option("--until", help="Before then; same words.")]
-Limit = Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The newest N rows.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One array of objects, every column and row.")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Comma-separated, every column and row.")]
+Open = Annotated[bool, typer.Option("--open", help="Only orders that are not over.")]
+Life = Annotated[bool, typer.Option("--timeline", help="What happened to the order, not its state.")]
 
 SCREENFUL = 50
+PAGES = 1000  # rows on a terminal, where a pager shows them
+LIVES = 5  # orders of one id whose lives are shown with them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,76 +91,132 @@ TRANSFERS = View(
 )
 
 
+TIMELINE = (
+    "at", "account", "symbol", "kind", "order_id", "what", "execution_type", "status", "price", "quantity",
+    "filled_quantity", "trade_id", "commission", "commission_asset", "reason", "linked_kind",
+    "linked_order_id", "source",
+)  # fmt: skip
+TIMELINE_HEADS = {
+    "at": "at (UTC)", "execution_type": "execution", "filled_quantity": "filled", "commission_asset": "in",
+    "linked_kind": "of", "linked_order_id": "of order",
+}  # fmt: skip
+
+
 def orders(
-    account: Account = None, symbol: Symbol = None, side: Side = None, status: Status = None,
-    since: Since = None, until: Until = None, limit: Limit = None, json: AsJson = False, csv: AsCsv = False,
+    account: Account = None, market: Market = None, symbol: Symbol = None, side: Side = None,
+    status: Status = None, order: Order = None, client: Client = None, still_open: Open = False,
+    timeline: Life = False, since: Since = None, until: Until = None, during: During = None,
+    limit: Limit = None, json: AsJson = False, csv: AsCsv = False,
 ) -> None:  # fmt: skip
-    """List orders in their latest state."""
-    _list(ORDERS, json, csv, limit, account, since, until, symbol=symbol, side=side, status=status)
+    """List orders in their latest state; --order shows the whole life of one."""
+    wanted = filters.wanted(
+        account=account, market=market, symbol=symbol, side=side, status=status, order=order, client=client,
+        since=since, until=until, during=during, limit=limit,
+    )  # fmt: skip
+    view = replace(ORDERS, read=queries.open_orders) if still_open else ORDERS
+    if timeline and not (order or client):
+        raise SettingsError("--timeline needs --order or --client-id")
+    if not timeline:
+        _list(view, wanted, json, csv)
+    if timeline or ((order or client) and output.form(json, csv) == "table"):
+        _lives(view, wanted, output.form(json, csv))
 
 
 def fills(
-    account: Account = None, symbol: Symbol = None, side: Side = None, since: Since = None,
-    until: Until = None, limit: Limit = None, json: AsJson = False, csv: AsCsv = False,
+    account: Account = None, market: Market = None, symbol: Symbol = None, side: Side = None,
+    order: Order = None, client: Client = None, since: Since = None, until: Until = None,
+    during: During = None, limit: Limit = None, json: AsJson = False, csv: AsCsv = False,
 ) -> None:  # fmt: skip
     """List fills, each exactly once."""
-    _list(FILLS, json, csv, limit, account, since, until, symbol=symbol, side=side)
+    wanted = filters.wanted(
+        account=account, market=market, symbol=symbol, side=side, order=order, client=client, since=since,
+        until=until, during=during, limit=limit,
+    )  # fmt: skip
+    _list(FILLS, wanted, json, csv)
 
 
 def balances(
-    account: Account = None, symbol: Symbol = None, since: Since = None, until: Until = None,
-    limit: Limit = None, json: AsJson = False, csv: AsCsv = False,
+    account: Account = None, market: Market = None, symbol: Symbol = None, since: Since = None,
+    until: Until = None, during: During = None, limit: Limit = None, json: AsJson = False,
+    csv: AsCsv = False,
 ) -> None:  # fmt: skip
     """List balances as last told."""
-    _list(BALANCES, json, csv, limit, account, since, until, symbol=symbol)
+    wanted = filters.wanted(
+        account=account, market=market, symbol=symbol, since=since, until=until, during=during, limit=limit
+    )  # fmt: skip
+    _list(BALANCES, wanted, json, csv)
 
 
 def positions(
-    account: Account = None, symbol: Symbol = None, since: Since = None, until: Until = None,
-    limit: Limit = None, json: AsJson = False, csv: AsCsv = False,
+    account: Account = None, market: Market = None, symbol: Symbol = None, since: Since = None,
+    until: Until = None, during: During = None, limit: Limit = None, json: AsJson = False,
+    csv: AsCsv = False,
 ) -> None:  # fmt: skip
     """List positions as last told; a closed one has quantity zero."""
-    _list(POSITIONS, json, csv, limit, account, since, until, symbol=symbol)
+    wanted = filters.wanted(
+        account=account, market=market, symbol=symbol, since=since, until=until, during=during, limit=limit
+    )  # fmt: skip
+    _list(POSITIONS, wanted, json, csv)
 
 
 def transfers(
-    account: Account = None, symbol: Symbol = None, since: Since = None, until: Until = None,
-    limit: Limit = None, json: AsJson = False, csv: AsCsv = False,
+    account: Account = None, market: Market = None, symbol: Symbol = None, kind: Kind = None,
+    since: Since = None, until: Until = None, during: During = None, limit: Limit = None,
+    json: AsJson = False, csv: AsCsv = False,
 ) -> None:  # fmt: skip
     """List movements of money: funding, commission, realised profit, deposits, transfers."""
-    _list(TRANSFERS, json, csv, limit, account, since, until, symbol=symbol)
+    wanted = filters.wanted(
+        account=account, market=market, symbol=symbol, kind=kind, since=since, until=until, during=during,
+        limit=limit,
+    )  # fmt: skip
+    _list(TRANSFERS, wanted, json, csv)
 
 
-def _list(
-    view: View, json: bool, csv: bool, limit: int | None, account: str | None, since: str | None,
-    until: str | None, *, symbol: str | None, side: str | None = None, status: str | None = None,
-) -> None:  # fmt: skip
+def _list(view: View, wanted: queries.Filter, json: bool, csv: bool) -> None:
     """Read the rows of one view and write them in the form that was asked for."""
     how = output.form(json, csv)
-    now = datetime.now(UTC)
-    wanted = queries.Filter(
-        account=account.lower() if account else None,
-        symbol=symbol.upper() if symbol else None,
-        side=side.upper() if side else None,
-        status=status.upper() if status else None,
-        since=moments.read("--since", since, now),
-        until=moments.read("--until", until, now),
-        limit=limit or (SCREENFUL if how == "table" else None),
-        newest=limit is not None or how == "table",
-    )
+    limit = wanted.limit
+    most = PAGES if sys.stdout.isatty() else SCREENFUL
+    if how == "table":
+        wanted = replace(wanted, limit=limit or most)
+    wanted = replace(wanted, newest=limit is not None or how == "table")
     columns = [column.name for column in view.table.columns]
     with record.opened() as connection:
-        record.require_account(connection, account)
+        record.require_account(connection, wanted.account)
         rows: Iterable[Mapping[Any, Any]] = view.read(connection, wanted)
         if how == "table":
-            names = {row["account_id"]: row["name"] for row in queries.accounts(connection)}
-            rows = [{**row, "account": names.get(row["account_id"], row["account_id"])} for row in rows]
+            rows = _named(connection, rows)
         output.write(
             how, columns, rows, shown=view.shown, heads=view.heads,
-            note=lambda count: _note(count, limit),
+            note=lambda count: _note(count, most) if limit is None else "",
         )  # fmt: skip
 
 
-def _note(count: int, limit: int | None) -> str:
-    full = limit is None and count == SCREENFUL
-    return f"the newest {SCREENFUL}; --limit N shows more, --json and --csv everything" if full else ""
+def _lives(view: View, wanted: queries.Filter, how: str) -> None:
+    """Write what happened to the orders that are wanted, each in the order of time."""
+    with record.opened() as connection:
+        found = list(view.read(connection, replace(wanted, limit=LIVES, newest=True)))
+        rows: list[Mapping[Any, Any]] = []
+        for order in found:
+            # An algo order found by the plain order that it placed is in the life of that one.
+            if wanted.order_id in (None, order["order_id"]):
+                rows += queries.timeline(
+                    connection, order["order_id"], order["account_id"], order["market"], order["symbol"],
+                    order["kind"],
+                )  # fmt: skip
+        if how != "table":
+            output.write(how, queries.TIMELINE_COLUMNS, rows)
+        elif found:
+            sys.stdout.write("\n")
+            output.write(how, TIMELINE, list(_named(connection, rows)), heads=TIMELINE_HEADS)
+
+
+def _named(connection: Any, rows: Iterable[Mapping[Any, Any]]) -> Iterable[Mapping[Any, Any]]:
+    """Add the account's name to each row, as people see it."""
+    names = {row["account_id"]: row["name"] for row in queries.accounts(connection)}
+    return ({**row, "account": names.get(row["account_id"], row["account_id"])} for row in rows)
+
+
+def _note(count: int, most: int) -> str:
+    full = count == most
+    return f"the newest {most}; --limit N shows more, --json and --csv everything" if full else ""

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from accountd.cli import pager
 from accountd.errors import SettingsError
 
 Row = Mapping[str, Any]
@@ -100,7 +101,10 @@ def _rich_table(columns: Sequence[str], rows: Sequence[Row], heads: Mapping[str,
         table.add_column(heads.get(name, name), justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in columns))
-    Console().print(table if rows else "[dim]nothing[/dim]")
+    console = Console()
+    with console.capture() as written:
+        console.print(table if rows else "[dim]nothing[/dim]")
+    pager.show(written.get())
 
 
 def _cell(value: Any) -> Text:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from accountd.cli import output, record
-from accountd.cli.data import AsCsv, AsJson
+from accountd.cli.filters import AsCsv, AsJson
 from accountd.store import select
 
 Sql = Annotated[str, typer.Argument(help="A SELECT; the tables and views are in docs/reference/tables.md.")]

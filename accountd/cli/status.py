@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from accountd.cli import output, record
-from accountd.cli.data import AsCsv, AsJson
+from accountd.cli.filters import AsCsv, AsJson
 from accountd.store import queries
 
 Account = Annotated[str | None, typer.Option("--account", "-a", help="Only this account.")]

@@ -1,4 +1,4 @@
-"""Exact arithmetic on SQLite, whose own would go through floating point."""
+"""Exact arithmetic where a database's or Python's own would round."""
 
 from __future__ import annotations
 
@@ -26,6 +26,14 @@ class ExactSum:
     def finalize(self) -> str | None:
         """Return the sum."""
         return None if self.total is None else money_text(self.total)
+
+
+def plus(*values: Decimal) -> Decimal:
+    """Return the exact sum, which Decimal's own context would round to 28 digits."""
+    total = Decimal(0)
+    for value in values:
+        total = _EXACT.add(total, value)
+    return total
 
 
 def product(one: str | int | None, other: str | int | None) -> str | None:

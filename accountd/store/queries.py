@@ -11,15 +11,15 @@ from sqlalchemy.sql.elements import ColumnElement
 from accountd.store import tables
 from accountd.store.query_equity import EquityPoint, equity
 from accountd.store.query_filter import EVERYTHING, Filter, filtered, ordered, stream
-from accountd.store.query_orders import timeline
+from accountd.store.query_orders import TIMELINE_COLUMNS, timeline
 from accountd.store.query_pages import PAGED, Page, page
 from accountd.store.query_pnl import PnlRow, pnl
 from accountd.store.tables import metadata
 
 __all__ = [
-    "EVERYTHING", "PAGED", "EquityPoint", "Filter", "Page", "PnlRow", "accounts", "balances", "concerns",
-    "counts", "coverage", "deliveries", "equity", "fills", "findings", "gaps", "heads", "open_orders",
-    "orders", "page", "pnl", "positions", "sessions", "timeline", "transfers",
+    "EVERYTHING", "PAGED", "TIMELINE_COLUMNS", "EquityPoint", "Filter", "Page", "PnlRow", "accounts",
+    "balances", "concerns", "counts", "coverage", "deliveries", "equity", "fills", "findings", "gaps",
+    "heads", "open_orders", "orders", "page", "pnl", "positions", "sessions", "timeline", "transfers",
 ]  # fmt: skip
 
 

@@ -76,6 +76,9 @@ def where(table: Table, at: ColumnElement[Any], f: Filter) -> Select[Any]:
     if f.symbol is not None:
         named = [c[name] == f.symbol for name in ("symbol", "asset") if name in c]
         query = query.where(or_(*named)) if named else query
+    if f.client_order_id is not None and table is tables.fills:
+        o = tables.orders.c  # which has an index for it
+        query = query.where(c.order_id.in_(select(o.order_id).where(o.client_order_id == f.client_order_id)))
     if f.order_id is not None and "order_id" in c:
         # Two index look-ups; an order has one such link at most.
         told = [c.order_id == f.order_id]

@@ -20,6 +20,7 @@ _t = table(
     column("commission", Money), column("commission_asset"), column("source"), column("journal_seq"),
     column("reason"), column("linked_kind"), column("linked_order_id"),
 )  # fmt: skip
+TIMELINE_COLUMNS = tuple(_t.c.keys())
 
 
 def timeline(

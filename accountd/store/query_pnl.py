@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from accountd.errors import QueryRefused
+from accountd.store.exact import plus
 from accountd.store.query_filter import EVERYTHING, Filter
 from accountd.store.types import time_text
 
@@ -46,7 +47,19 @@ class PnlRow:
     @property
     def net(self) -> Decimal:
         """What was earned after fees, in ``asset``; fees without a known price are not in it."""
-        return (self.realized_pnl or ZERO) + self.funding + self.other - self.fees_valued
+        return plus(self.realized_pnl or ZERO, self.funding, self.other, self.fees_valued.copy_negate())
+
+    def add(self, other: PnlRow) -> None:
+        """Take another row's amounts in; it must be of the same asset."""
+        self.fills += other.fills
+        if other.realized_pnl is not None:
+            self.realized_pnl = plus(self.realized_pnl or ZERO, other.realized_pnl)
+        self.funding = plus(self.funding, other.funding)
+        self.other = plus(self.other, other.other)
+        self.fees_valued = plus(self.fees_valued, other.fees_valued)
+        for mine, its in ((self.fees, other.fees), (self.fees_unvalued, other.fees_unvalued)):
+            for asset, paid in its.items():
+                mine[asset] = plus(mine.get(asset, ZERO), paid)
 
 
 _FILLS = """
@@ -78,29 +91,37 @@ def pnl(conn: Connection, by: str = "day", f: Filter = EVERYTHING) -> Iterator[P
         raise QueryRefused(f"profit is shown by {', '.join(BY)}, not by {by!r}")
     rows: dict[tuple[str, str, str, str], PnlRow] = {}
 
-    def row(told: Any, asset: str | None) -> PnlRow:
-        key = (told.bucket or "", told.account_id, told.market, asset or "")
-        if key not in rows:
-            rows[key] = PnlRow(
-                account_id=told.account_id, market=told.market, bucket=key[0], asset=asset or ""
-            )
-        return rows[key]
-
-    for told in _ask(conn, _FILLS, by, "traded_at", f):
-        one = row(told, told.pnl_asset)
-        one.fills += told.fills
-        if told.realized_pnl is not None:
-            one.realized_pnl = (one.realized_pnl or ZERO) + _exact(told.realized_pnl)
-        if told.commission_asset is not None and told.paid is not None:
-            one.fees[told.commission_asset] = _exact(told.paid)
-            one.fees_valued += _exact(told.valued or 0)
-            if told.unvalued is not None:
-                one.fees_unvalued[told.commission_asset] = _exact(told.unvalued)
-    for told in _ask(conn, _INCOME, by, "occurred_at", f):
-        one = row(told, told.asset)
-        one.funding += _exact(told.funding or 0)
-        one.other += _exact(told.other or 0)
+    for part in _parts(conn, by, f):
+        key = (part.bucket, part.account_id, part.market, part.asset)
+        if key in rows:
+            rows[key].add(part)
+        else:
+            rows[key] = part
     yield from (rows[key] for key in sorted(rows))
+
+
+def _parts(conn: Connection, by: str, f: Filter) -> Iterator[PnlRow]:
+    """Yield what the fills earned, a row for each asset of their fees, and then what else came in."""
+    for told in _ask(conn, _FILLS, by, "traded_at", f):
+        row = _row(told, told.pnl_asset)
+        row.fills = told.fills
+        row.realized_pnl = None if told.realized_pnl is None else _exact(told.realized_pnl)
+        if told.commission_asset is not None and told.paid is not None:
+            row.fees[told.commission_asset] = _exact(told.paid)
+            row.fees_valued = _exact(told.valued or 0)
+            if told.unvalued is not None:
+                row.fees_unvalued[told.commission_asset] = _exact(told.unvalued)
+        yield row
+    for told in _ask(conn, _INCOME, by, "occurred_at", f):
+        row = _row(told, told.asset)
+        row.funding, row.other = _exact(told.funding or 0), _exact(told.other or 0)
+        yield row
+
+
+def _row(told: Any, asset: str | None) -> PnlRow:
+    return PnlRow(
+        account_id=told.account_id, market=told.market, bucket=told.bucket or "", asset=asset or ""
+    )
 
 
 def _ask(conn: Connection, sql: str, by: str, at: str, f: Filter) -> Iterator[Any]:

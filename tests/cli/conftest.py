@@ -53,10 +53,12 @@ def fill_record(url):
         writer.open_account(name, name, "binance-usdm", "live", BORN)
         writer.take_head(name)
     day = timedelta(days=1)
+    done = samples.order(1, status="FILLED")
     writer.write(
         [
             samples.changes(
-                orders=[samples.order(1, status="FILLED"), samples.order(2, side="SELL")],
+                orders=[done, samples.order(2, side="SELL")],
+                order_events=[samples.event(done)],
                 fills=[
                     samples.fill(1, commission=Decimal("1E-8")),
                     samples.fill(2, symbol="ETHUSDT", side="SELL", traded_at=samples.T0 + day),

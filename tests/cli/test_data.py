@@ -45,6 +45,14 @@ def test_json_is_exact(recorded_anywhere):
         (["fills", "--limit", "1"], 1),
         (["orders", "--status", "filled"], 1),
         (["orders", "--side", "SELL"], 1),
+        (["orders", "--open"], 1),
+        (["orders", "--order", "2"], 1),
+        (["orders", "--client-id", "c2"], 1),
+        (["fills", "--order", "1"], 2),
+        (["fills", "--market", "USDM", "--during", "2026-11-02"], 1),
+        (["fills", "--market", "spot"], 0),
+        (["transfers", "--kind", "funding_fee"], 1),
+        (["transfers", "--kind", "deposit"], 0),
         (["balances", "--symbol", "usdt"], 1),
         (["transfers", "--since", "2030-01-01"], 0),
     ],
@@ -81,6 +89,8 @@ def test_table_is_plain_where_nobody_watches(recorded):
         (["fills", "--since", "soon"], "--since"),
         (["fills", "--json", "--csv"], "exclude each other"),
         (["fills", "--limit", "0"], "--limit"),
+        (["fills", "--during", "2h"], "--during"),
+        (["fills", "--during", "today", "--since", "2h"], "--during"),
         (["fills", "--nonsense"], "--nonsense"),
         (["nonsense"], "nonsense"),
     ],
@@ -107,3 +117,20 @@ def test_only_the_database_needs_to_be_set(recorded, monkeypatch):
     """An account that is not usable does not keep anyone from reading."""
     monkeypatch.setenv("ACCOUNTD_ACCOUNTS__MAIN__VENUE", "nowhere")
     assert recorded("balances").exit_code == 0
+
+
+def test_an_order_shows_its_whole_life(recorded_anywhere):
+    """--order lists the order, and below it what happened to it, with its fills."""
+    text = recorded_anywhere("orders", "--order", "1", "-a", "main").stdout
+    assert "FILLED" in text
+    assert [word for word in text.split() if word in ("event", "fill")] == ["event", "fill"]
+    rows = listed(recorded_anywhere, "orders", "--order", "1", "-a", "main", "--timeline")
+    assert [(row["what"], row["trade_id"]) for row in rows] == [("event", None), ("fill", "1")]
+    assert [row["order_id"] for row in listed(recorded_anywhere, "orders", "--client-id", "c2")] == ["2"]
+    assert [row["trade_id"] for row in listed(recorded_anywhere, "fills", "--client-id", "c1")] == ["1", "1"]
+
+
+def test_a_timeline_needs_an_order(recorded):
+    """--timeline without an order is a mistake."""
+    result = recorded("orders", "--timeline")
+    assert (result.exit_code, "--order" in result.stderr) == (2, True)

@@ -12,6 +12,9 @@ from accountd.runtime.recorder import Recorder
 from accountd.store.writer import Transaction
 
 
+FAILED = "sweep failed"
+
+
 def condition(type_: str, at: datetime, identity: tuple[str, ...], **data: object) -> Alert:
     """Make an alert of the runtime's own; it is never history."""
     return Alert(type=type_, identity=identity, at=at, data=data)
@@ -38,6 +41,8 @@ class Books:
             reason = "crash" if crashed else "stopped"
             alerts = []
             seen = {session: last for session, last in crashed}
+            life = tx.last_life(self.account)
+            tx.go_blind(self.account, life or now, reason if life else "first start", None)
             for (dataset, market, symbol), (_, proven) in tx.cursors(self.account).items():
                 if symbol == "" and dataset in DATASETS and proven < now:
                     since = max([proven, *seen.values()]) if seen else proven
@@ -53,7 +58,16 @@ class Books:
 
     async def subscribed(self, session: str, at: datetime) -> None:
         """Write that the subscription is proven."""
-        await self.recorder.submit(lambda tx: tx.update_session(session, subscribed_at=at, last_seen_at=at))
+
+        def write(tx: Transaction) -> None:
+            tx.update_session(session, subscribed_at=at, last_seen_at=at)
+            tx.see_again(self.account, session, at)
+
+        await self.recorder.submit(write)
+
+    async def sees(self, session: str, at: datetime) -> None:
+        """Write that a session receives which took over from one that did not."""
+        await self.recorder.submit(lambda tx: tx.see_again(self.account, session, at))
 
     async def seen(self, session: str, at: datetime, frames: int) -> None:
         """Write the last proof of life: a gap begins there if the process dies."""
@@ -83,6 +97,7 @@ class Books:
 
         def write(tx: Transaction) -> None:
             alerts = []
+            tx.go_blind(self.account, since, reason, session)
             if session is not None:
                 tx.update_session(session, closed_at=at, close_reason=reason, frames=frames)
                 said = {"session_id": session, "reason": reason, "since": stamp(since)}
@@ -98,7 +113,9 @@ class Books:
         def write(tx: Transaction) -> int:
             alerts = []
             for gap in tx.open_gaps(self.account):
-                if gap.to_time is None and gap.from_time <= blind_until:
+                if gap.to_time is None and gap.reason.startswith(FAILED):
+                    tx.end_gap(gap.gap_id, max(gap.from_time, proven))
+                elif gap.to_time is None and gap.from_time <= blind_until:
                     tx.end_gap(gap.gap_id, blind_until)
             cursors = tx.cursors(self.account)
             for dataset, market in self.datasets:
@@ -116,6 +133,20 @@ class Books:
             return len(alerts)
 
         return await self.recorder.submit(write)
+
+    async def failed(self, now: datetime, reason: str) -> None:
+        """Write that sweeps fail: nothing is proven since the last that did not, until one succeeds."""
+
+        def write(tx: Transaction) -> None:
+            cursors = tx.cursors(self.account)
+            alerts = []
+            for dataset, market in self.datasets:
+                known = cursors.get((dataset, market, ""))
+                if known is not None:
+                    alerts.append(self._open(tx, dataset, market, known[1], f"{FAILED}: {reason}", now))
+            self.recorder.ring(tx, self.account, [one for one in alerts if one])
+
+        await self.recorder.submit(write)
 
     def _open(self, tx: Transaction, dataset: str, market: str, since: datetime, reason: str,
               now: datetime) -> Alert | None:  # fmt: skip

@@ -18,6 +18,7 @@ from accountd.core.states import State
 from accountd.errors import VenueError
 from accountd.runtime.backoff import ConnectBudget
 from accountd.runtime.budget import Budget, Priority
+from accountd.runtime.checkpoints import Checkpoints
 from accountd.runtime.clock import Clock, SystemClock
 from accountd.runtime.dispatcher import Database, Dispatcher
 from accountd.runtime.keepalive import KeepAlive
@@ -41,6 +42,7 @@ log = structlog.get_logger("accountd.daemon")
 
 STOP_WITHIN = 4.0  # seconds for everything to be written and sent after a stop
 LOOK_EVERY = 1.0  # seconds between looks at how the accounts stand
+RECEIVING = (State.SYNCING, State.LIVE)  # subscribed: what happens is told
 LOOK_AT_START = 0.05  # ... while somebody waits to hear that all are ready
 
 
@@ -137,6 +139,8 @@ class Daemon:
         read = _reading(self.settings.database_url)
         dispatcher = self._dispatcher(works, read)
         listener.dispatcher = dispatcher
+        checkpoints = Checkpoints(self.settings, works.recorder, read, self.clock)
+        await checkpoints.look_back()
         self.keepalive = KeepAlive(self.settings.keepalive_interval, self.clock)
         connects = ConnectBudget(*self.settings.connect_budget, self.clock)
         clients = {name: works.client(name) for name in self.settings.accounts}
@@ -148,6 +152,7 @@ class Daemon:
             asyncio.create_task(dispatcher.run(), name="accountd-dispatcher"),
             asyncio.create_task(self.keepalive.run(), name="accountd-keepalive"),
             asyncio.create_task(self._watch(works, on_ready), name="accountd-health"),
+            asyncio.create_task(checkpoints.run(), name="accountd-checkpoints"),
         ]
         accounts = [asyncio.create_task(one.run(), name=f"accountd-{one.name}") for one in self.runners]
         try:
@@ -156,6 +161,7 @@ class Daemon:
             await _end(accounts)
             await dispatcher.stop(STOP_WITHIN / 2)
             await _end(tasks)
+            await checkpoints.stop()
             for client in clients.values():
                 await client.aclose()
 
@@ -194,7 +200,7 @@ class Daemon:
         while True:
             now = self.clock.monotonic()
             for runner in self.runners:
-                if runner.health.state is not State.LIVE:
+                if runner.health.state not in RECEIVING:
                     runner.health.blind_seconds += now - last
                 assert self.keepalive is not None
                 runner.health.key_age = self.keepalive.age(runner.name)

@@ -25,6 +25,7 @@ SAVE = 15.0  # seconds between writes of the last proof of life
 INCOME_EVERY = 5.0  # seconds at least between two reads of the income: one costs 30 of weight
 INCOME_SHARE = 10  # income is read this many times in a sweep interval while there is trading
 RENEW_WAIT = 60.0  # seconds at most between attempts to renew a token
+FAILURES = 2  # slow sweeps in a row that fail before what they leave unproven is called a gap
 HINT_WAIT = 1.0  # seconds in which hints gather
 
 # Why a link must end.
@@ -52,7 +53,7 @@ class Duties:
     def all(self, link: Link) -> list[Coroutine[Any, Any, None]]:
         """Return every duty, to be run side by side until the link ends."""
         return [
-            self.seam(link), self.slow(), self.deepen(), self.follow_hints(), self.income(),
+            self.seam(link), self.slow(link), self.deepen(), self.follow_hints(), self.income(),
             self.look(link), self.age(link), self.tokens(link),
         ]  # fmt: skip
 
@@ -71,15 +72,22 @@ class Duties:
             if done.proven >= until:
                 await asyncio.Event().wait()
 
-    async def slow(self) -> None:
+    async def slow(self, link: Link) -> None:
         """Sweep slowly for ever: a healthy stream may have dropped anything."""
+        failures = 0
+        since = link.proven_at or link.opened_at
         while True:
             await self.clock.sleep(self.settings.sweep_interval.total_seconds())
             try:
-                await self.sweeper.sweep(Priority.SWEEP)
+                done = await self.sweeper.sweep(Priority.SWEEP)
+                await self.books.bridged(since, done.proven, done.now)
+                failures = 0
                 await self.sweeper.explore()
             except VenueError as error:
                 self._tolerate("sweep failed", error)
+                failures += 1
+                if failures >= FAILURES:
+                    await self.books.failed(self.rest.clock.now(), str(error))
 
     async def deepen(self) -> None:
         """Read the history from before the first look; asks nothing once it is all there."""

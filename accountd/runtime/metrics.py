@@ -28,7 +28,8 @@ class Metrics:
         self.undecodable = self._counter("undecodable_events", "Messages that could not be read", "account")
         self.reconnects = self._counter("reconnects", "Sessions that ended, by reason", "account", "reason")
         self.session_state = self._gauge("session_state", "1 for the state that is", "account", "state")
-        self.blind_seconds = self._gauge("blind_seconds", "Seconds without a live stream", "account")
+        self.blind_seconds = self._counter("blind_seconds", "Seconds in which nothing was received", "account")
+        self._blind: dict[str, float] = {}
         self.last_event = self._gauge(
             "last_event_timestamp_seconds", "When the stream last told something", "account"
         )
@@ -59,6 +60,7 @@ class Metrics:
         self.delivery_seconds = self._histogram(
             "delivery_seconds", "One attempt to deliver", ATTEMPT_BUCKETS, "hook"
         )
+        self.market_dropped = self._counter("market_rows_dropped", "Rows of public streams not recorded")
         self.outbox_pending = self._gauge("outbox_pending", "Alerts that wait to be delivered")
         self.outbox_dead = self._gauge("outbox_dead", "Alerts given up after the last attempt")
 
@@ -67,7 +69,8 @@ class Metrics:
         for name, account in health.accounts.items():
             for state in State:
                 self.session_state.labels(name, state.value).set(account.state is state)
-            self.blind_seconds.labels(name).set(account.blind_seconds)
+            self.blind_seconds.labels(name).inc(account.blind_seconds - self._blind.get(name, 0.0))
+            self._blind[name] = account.blind_seconds
             if account.key_age is not None:
                 self.listen_key_age.labels(name).set(account.key_age)
             if account.last_event_at is not None:

@@ -232,6 +232,7 @@ class AccountRunner:
             await self.books.closed(old.session_id, now, reason, frames)
         else:
             await self.books.lost(old.session_id, self._blind_since(old, reason), now, reason, frames)
+            await self.books.sees(fresh.session_id, fresh.proven_at or now)
         self.intake.overflowed = None
         await old.close(reason)
         self.link = fresh

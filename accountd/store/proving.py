@@ -97,6 +97,17 @@ class Proving:
 
     # -- blind time
 
+    def last_life(self, account_id: str) -> datetime | None:
+        """Return when a session of the account was last known to receive; None if none ever was."""
+        c = sessions.c
+        life = func.coalesce(c.last_seen_at, c.live_at, c.subscribed_at, type_=c.opened_at.type)
+        ended = select(c.closed_at, c.close_reason, life).where(c.account_id == account_id, life.is_not(None))
+        found = [
+            (closed if closed and reason in ("stopped", "rotation") else seen)
+            for closed, reason, seen in self.connection.execute(ended.order_by(c.opened_at.desc()).limit(10))
+        ]
+        return max(found, default=None)
+
     def go_blind(self, account_id: str, since: datetime, reason: str, session_id: str | None) -> None:
         """Write that nothing is received since then, unless it is dark already."""
         c = blind_windows.c

@@ -20,7 +20,7 @@ def test_health_becomes_gauges():
     text = generate_latest(metrics.registry).decode()
     assert 'accountd_session_state{account="main",state="LIVE"} 1.0' in text
     assert 'accountd_session_state{account="main",state="CLOSED"} 0.0' in text
-    assert 'accountd_blind_seconds{account="main"} 3.0' in text
+    assert 'accountd_blind_seconds_total{account="main"} 3.0' in text
     assert 'accountd_listen_key_age_seconds{account="main"} 60.0' in text
     assert "accountd_ring_depth 4.0" in text
     assert "accountd_gaps_open 2.0" in text

@@ -22,6 +22,7 @@ from accountd.runtime.checkpoints import Checkpoints
 from accountd.runtime.clock import Clock, SystemClock
 from accountd.runtime.dispatcher import Database, Dispatcher
 from accountd.runtime.keepalive import KeepAlive
+from accountd.runtime.markets import Markets
 from accountd.runtime.metrics import Metrics
 from accountd.runtime.observers import Deliveries, Listener
 from accountd.runtime.recorder import Recorder
@@ -143,6 +144,9 @@ class Daemon:
         await checkpoints.look_back()
         self.keepalive = KeepAlive(self.settings.keepalive_interval, self.clock)
         connects = ConnectBudget(*self.settings.connect_budget, self.clock)
+        listener.markets = markets = Markets(
+            self.settings, works.recorder, connects, self.metrics, self.clock
+        )
         clients = {name: works.client(name) for name in self.settings.accounts}
         show = _step(progress)
         self.runners = [
@@ -152,6 +156,7 @@ class Daemon:
             asyncio.create_task(dispatcher.run(), name="accountd-dispatcher"),
             asyncio.create_task(self.keepalive.run(), name="accountd-keepalive"),
             asyncio.create_task(self._watch(works, on_ready), name="accountd-health"),
+            asyncio.create_task(markets.run(), name="accountd-markets"),
             asyncio.create_task(checkpoints.run(), name="accountd-checkpoints"),
         ]
         accounts = [asyncio.create_task(one.run(), name=f"accountd-{one.name}") for one in self.runners]

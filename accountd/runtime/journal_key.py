@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from accountd.core.checkpoint import ORIGIN
 from accountd.errors import SettingsError
 from accountd.settings_model import Settings
 from accountd.store.engine import parse, sqlite_file
@@ -122,7 +123,7 @@ def public(written: str) -> bytes:
 def _raw(text: str) -> bytes:
     """Read 32 bytes in base64, or behind the algorithm's byte in the form name+id+base64."""
     parts = text.split("+", 2)
-    named = len(parts) == 3 and len(parts[1]) == 8 and "/" in parts[0]
+    named = len(parts) == 3 and text.startswith(ORIGIN)
     data = b64decode(parts[2] if named else text, validate=True)
     if named and data[:1] == b"\x01":
         data = data[1:]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select, update
 from accountd.core.checkpoint import Checkpoint
 from accountd.core.journal import GENESIS
 from accountd.store import journal_read
-from accountd.store.bookkeeping import upsert
+from accountd.store.proving import upsert
 from accountd.store.tables import checkpoints, heads, journal
 
 STRETCH = 1_000  # rows that one statement prunes

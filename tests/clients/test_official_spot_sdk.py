@@ -66,9 +66,7 @@ async def test_orders_lists_and_trades_are_read(spot, client):
         o["order_id"] for o in truth["orders"] if o["symbol"] == "BTCUSDT"
     ]
     assert [t.id for t in trades] == [f["trade_id"] for f in fills if f["trade_id"] >= 0]
-    assert [a.allocation_id for a in allocations] == [
-        f["allocation_id"] for f in fills if f["trade_id"] < 0
-    ]
+    assert [a.allocation_id for a in allocations] == [f["allocation_id"] for f in fills if f["trade_id"] < 0]
     assert len(resting) == len(spot.spot.wallet("main").open_ids)
     assert {one.order_list_id for one in lists} == {one["list_id"] for one in truth["lists"]}
 

@@ -346,7 +346,7 @@ class Fold:
             self.finding("undecodable", "warning", f"journal:{self.seq}", detail)
         elif told.kind == "refused":
             self.finding("refused", "error", f"journal:{self.seq}", dict(told.detail or {}))
-        elif told.kind in ("margin.call", "liquidation"):
+        elif told.kind in ringing.ALARMS:
             ringing.notice(self, told)
 
     def finding(self, kind: str, severity: str, subject: str, detail: Mapping[str, object]) -> None:

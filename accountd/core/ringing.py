@@ -12,6 +12,8 @@ from accountd.core.doubts import GRACE
 from accountd.core.money import money_text
 from accountd.core.told import REST, Balance, Fill, Notice, Order, Position, Telling, Transfer
 
+# Notices that ring, and the type of their alert.
+ALARMS = {"margin.call": "margin.call", "liquidation.level": "liquidation"}
 FORCED = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
 _ORDER_TYPES = {
     "NEW": "order.new",
@@ -165,11 +167,13 @@ def transfer(fold: Ringer, told: Transfer) -> None:
 
 
 def notice(fold: Ringer, told: Notice) -> None:
-    """Ring for a margin call; ``told.detail`` is the venue's own account of it."""
-    if told.kind != "margin.call":
-        return  # liquidations ring from their order, which REST tells too
+    """Ring for a margin call or for a level of forced liquidation; ``told.detail`` is the venue's account.
+
+    What is liquidated rings from its order, which REST tells too.
+    """
+    type_ = ALARMS[told.kind]
     at = told.at or fold.telling.received_at
-    ring(fold, told.kind, at, (stamp(at) or "",), dict(told.detail or {}))
+    ring(fold, type_, at, (stamp(at) or "",), dict(told.detail or {}))
 
 
 def finding(fold: Ringer, found: Finding) -> None:

@@ -167,8 +167,8 @@ class Snapshot(msgspec.Struct, kw_only=True, gc=False):
 class Notice(msgspec.Struct, kw_only=True, gc=False):
     """Something told that is no belief: a margin call, an expired key, an unknown or undecodable message.
 
-    ``kind``: ``margin.call``, ``liquidation.level``, ``key.expired``, ``hint`` (a sweep of ``symbol`` would tell more),
-    ``transfer.hint``, ``unknown``, ``undecodable``, ``config``, ``leftover``.
+    ``kind``: ``margin.call``, ``liquidation.level``, ``key.expired``, ``hint`` (a sweep of ``symbol`` would
+    tell more), ``transfer.hint``, ``unknown``, ``undecodable``, ``config``, ``leftover``.
     """
 
     kind: str

@@ -18,6 +18,18 @@ def opened() -> Iterator[Any]:
         SettingsError: ACCOUNTD_DATABASE_URL is not usable.
         DatabaseError: the database is missing, does not answer, or has another schema.
     """
+    with reader() as (_, opening), engine.reading(opening) as connection:
+        yield connection
+
+
+@contextmanager
+def reader() -> Iterator[tuple[config.Settings, Any]]:
+    """Open the settings, and an engine that only reads: for commands that look many times.
+
+    Raises:
+        SettingsError: ACCOUNTD_DATABASE_URL is not usable.
+        DatabaseError: the database is missing, does not answer, or has another schema.
+    """
     settings = config.load(need_accounts=False)
     logs.hide_settings(settings)
     if migrate.check(settings.database_url).current is None:
@@ -25,12 +37,11 @@ def opened() -> Iterator[Any]:
             f"no record at {settings.database_shown} yet; `accountd run` or `accountd db upgrade` makes one"
         )
     migrate.require(settings.database_url)
-    reader = engine.reader_engine(settings.database_url)
+    opening = engine.reader_engine(settings.database_url)
     try:
-        with engine.reading(reader) as connection:
-            yield connection
+        yield settings, opening
     finally:
-        reader.dispose()
+        opening.dispose()
 
 
 def require_account(connection: Any, name: str | None) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy import Connection
 
 from accountd.core.chain import Broken, Chain
 from accountd.core.checkpoint import Checkpoint, Frontier, is_signed, parse, public_bytes, sign
@@ -22,6 +21,7 @@ from accountd.runtime.recorder import Recorder
 from accountd.settings_model import Settings
 from accountd.store import journal_read, journal_write
 from accountd.store.engine import reader_engine
+from accountd.store.outbox import Connection
 from accountd.store.verify import Journals
 from accountd.store.writer import Transaction
 

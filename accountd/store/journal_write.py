@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from sqlalchemy import Connection, func, select, update
@@ -9,6 +10,7 @@ from sqlalchemy import Connection, func, select, update
 from accountd.core.checkpoint import Checkpoint
 from accountd.core.journal import GENESIS
 from accountd.store import journal_read
+from accountd.store.engine import reading, writer_engine
 from accountd.store.proving import upsert
 from accountd.store.tables import checkpoints, heads, journal
 
@@ -39,6 +41,22 @@ def prune(conn: Connection, account: str, after: int, before: datetime) -> tuple
         return 0, None
     done = conn.execute(update(journal).where(*old, c.raw.is_not(None)).values(raw=None))
     return done.rowcount, after + STRETCH
+
+
+def prune_all(url: str, accounts: Iterable[str], before: datetime) -> Iterator[tuple[str, int]]:
+    """Prune accounts in many small transactions; yield each with how many rows lost their bytes."""
+    engine = writer_engine(url)
+    try:
+        for account in accounts:
+            total = 0
+            following: int | None = 0
+            while following is not None:
+                with reading(engine) as conn:
+                    rows, following = prune(conn, account, following, before)
+                total += rows
+            yield account, total
+    finally:
+        engine.dispose()
 
 
 def mend_head(conn: Connection, account: str) -> bool:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from accountd import settings_source as source
 from accountd.errors import SettingsError
 from accountd.settings_journal import Journal
+from accountd.settings_market import Market
 from accountd.settings_model import (
     ALERT_TYPES,
     AVAILABLE_SINKS,
@@ -35,6 +36,7 @@ __all__ = [
     "Account",
     "Hook",
     "Journal",
+    "Market",
     "Settings",
     "SettingsError",
     "Web",
@@ -43,7 +45,9 @@ __all__ = [
     "load_private_key",
 ]
 
-SECTIONS: dict[str, type[BaseModel]] = {"accounts": Account, "hooks": Hook, "web": Web, "journal": Journal}
+SECTIONS: dict[str, type[BaseModel]] = {
+    "accounts": Account, "hooks": Hook, "web": Web, "journal": Journal, "market": Market,
+}  # fmt: skip
 NAMED = ("accounts", "hooks")
 SECRETS = ("anchor_secret", "api_key", "api_secret", "private_key_passphrase", "token", "secret", "command")
 NAME = re.compile(r"[a-z0-9_-]+")

@@ -16,6 +16,7 @@ from pydantic_settings import (
 from accountd import settings_values as values
 from accountd.settings_hooks import ALERT_TYPES, AVAILABLE_SINKS, SINKS, Hook
 from accountd.settings_journal import Journal
+from accountd.settings_market import Market
 from accountd.settings_rules import Size
 from accountd.settings_section import Problem, Section
 
@@ -140,6 +141,8 @@ class Settings(BaseSettings, Section):
     """The read-only web listener."""
     journal: Journal = Journal()
     """What becomes of the journal."""
+    market: Market = Market()
+    """What is recorded of the public market."""
     keepalive_interval: values.KeepAlive = timedelta(minutes=30)
     """Time between renewals of a listen key."""
     sweep_interval: values.Duration = timedelta(minutes=5)

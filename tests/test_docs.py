@@ -32,6 +32,7 @@ SECTIONS = {
     "hooks": ("HOOKS__OPS", config.Hook),
     "web": ("WEB", config.Web),
     "journal": ("JOURNAL", config.Journal),
+    "market": ("MARKET", config.Market),
 }
 
 

@@ -10,6 +10,7 @@ import structlog
 from accountd.core.alerts import OutboxRow
 from accountd.core.health import Health
 from accountd.runtime.dispatcher import DeliveryObserver, Dispatcher
+from accountd.runtime.markets import Markets
 from accountd.runtime.metrics import Metrics
 from accountd.runtime.recorder import Outcome
 
@@ -23,6 +24,7 @@ class Listener:
         self.health = health
         self.metrics = metrics
         self.dispatcher: Dispatcher | None = None
+        self.markets: Markets | None = None
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def committed(self, outcome: Outcome) -> None:
@@ -44,6 +46,8 @@ class Listener:
                     metrics.undecodable.labels(changes.account_id).inc()
         if outcome.outbox and self.dispatcher is not None:
             self.dispatcher.offer(outcome.outbox)
+        if self.markets is not None:
+            self.markets.committed(outcome)
 
     def trouble(self, error: Exception | None) -> None:
         """Say that the database does not take anything for now, or does again."""

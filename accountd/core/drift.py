@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from accountd.core.beliefs import Beliefs
-from accountd.core.told import Balance, Position, Told
+from accountd.core.told import BALANCES, Balance, Position, Snapshot, Told
 
 
 def differs(beliefs: Beliefs | None, told: Iterable[Told]) -> bool:
@@ -19,6 +19,9 @@ def differs(beliefs: Beliefs | None, told: Iterable[Told]) -> bool:
         if isinstance(one, Balance):
             if _balance_differs(beliefs, one):
                 return True
+        elif isinstance(one, Snapshot) and one.dataset == BALANCES:
+            if _left_out(beliefs, one):
+                return True
         elif isinstance(one, Position) and one.quantity is not None and _position_differs(beliefs, one):
             return True
     return False
@@ -29,6 +32,15 @@ def _balance_differs(beliefs: Beliefs, told: Balance) -> bool:
     if held is None:
         return bool(told.total)
     return told.total != held.total and told.as_of > held.as_of
+
+
+def _left_out(beliefs: Beliefs, told: Snapshot) -> bool:
+    """Say whether something is held that a page which lists every balance does not show."""
+    return any(
+        held.market == told.market and held.total and (held.asset, "") not in told.keys
+        and told.as_of > held.as_of
+        for held in beliefs.balances.values()
+    )  # fmt: skip
 
 
 def _position_differs(beliefs: Beliefs, told: Position) -> bool:

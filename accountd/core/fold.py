@@ -22,6 +22,7 @@ from accountd.core.changes import (
 from accountd.core.doubts import DRIFT
 from accountd.core.lifecycle import is_final
 from accountd.core.told import (
+    BALANCES,
     POSITIONS,
     REST,
     Absent,
@@ -111,7 +112,7 @@ class Fold:
             order = merged if merged is not None else held
         if order is not held:
             order.source, order.journal_seq = self.telling.source, self.seq
-        if fresh or _moved(held, order):
+        if fresh or merge.moved(held, order):
             order.events = self._append_event(key, told, order.events, fresh)
         beliefs.orders[key] = order
         beliefs.orders.move_to_end(key)
@@ -303,10 +304,14 @@ class Fold:
             self._put_position(fresh, held)
 
     def _snapshot(self, told: Snapshot) -> None:
-        """A page that lists everything: a held position that it does not show is flat.
+        """A page that lists everything: a held position or balance that it does not show is zero.
 
         Open orders that it does not show are looked up one by one by the sweep; nothing is inferred.
         """
+        if told.dataset == BALANCES:
+            for gone in list(self.beliefs.balances.values()):
+                if gone.market == told.market and gone.total and (gone.asset, "") not in told.keys:
+                    self._balance(merge.empty(gone, told.as_of))
         if told.dataset != POSITIONS:
             return
         for held in list(self.beliefs.positions.values()):
@@ -368,17 +373,6 @@ def _settle(held: Any, told: Any) -> None:
     held.as_of, held.seen_at = told.as_of, told.seen_at
     if isinstance(held, Position) and told.unrealized_pnl is not None:
         held.unrealized_pnl = told.unrealized_pnl  # moves with the mark price: no change of belief
-
-
-def _moved(held: Order | None, order: Order) -> bool:
-    if held is None:
-        return True
-    return (held.status, held.filled_quantity, held.price, held.quantity) != (
-        order.status,
-        order.filled_quantity,
-        order.price,
-        order.quantity,
-    )
 
 
 TELL: dict[type, Callable[..., None]] = {

@@ -171,9 +171,29 @@ def same_price(a: Decimal | None, b: Decimal | None) -> bool:
     return abs(a - b) < step and (a % step == _ZERO or b % step == _ZERO)
 
 
+def empty(held: Balance, as_of: datetime) -> Balance:
+    """Return the telling "nothing is left of this", for a balance that a full snapshot does not show."""
+    return Balance(
+        market=held.market, asset=held.asset, total=_ZERO, free=_ZERO, locked=_ZERO, as_of=as_of,
+        seen_at=as_of, reason="SNAPSHOT",
+    )  # fmt: skip
+
+
 def flat(held: Position, as_of: datetime) -> Position:
     """Return the telling "this position is closed", for one that a full snapshot does not show."""
     return Position(
         market=held.market, symbol=held.symbol, position_side=held.position_side, as_of=as_of, seen_at=as_of,
         quantity=_ZERO, entry_price=_ZERO, break_even_price=_ZERO, unrealized_pnl=_ZERO, reason="SNAPSHOT",
     )  # fmt: skip
+
+
+def moved(held: Order | None, order: Order) -> bool:
+    """Say whether an order went on: its status, its quantities or its price."""
+    if held is None:
+        return True
+    return (held.status, held.filled_quantity, held.price, held.quantity) != (
+        order.status,
+        order.filled_quantity,
+        order.price,
+        order.quantity,
+    )

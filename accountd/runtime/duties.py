@@ -121,8 +121,9 @@ class Duties:
             await self.intake.income_due.wait()
             await self.clock.sleep(HINT_WAIT)
             self.intake.income_due.clear()
+            balances, self.intake.balances_due = self.intake.balances_due, False
             try:
-                await self.sweeper.transfers()
+                await self.sweeper.transfers(balances=balances)
             except VenueError as error:
                 self._tolerate("income sweep failed", error)
             await self.clock.sleep(pause)

@@ -40,6 +40,7 @@ class Intake:
         self.hints: asyncio.Queue[Notice] = asyncio.Queue(MOST_HINTS)
         self.overflowed: datetime | None = None
         self.income_due = asyncio.Event()  # money moved: commission, profit, funding or a transfer
+        self.balances_due = False  # a balance moved by an amount that is not told absolutely
         self._lite: dict[tuple[str, str], float] = {}
 
     def take(self, link: Link, socket: Socket, frame: bytes, at: datetime) -> None:
@@ -85,7 +86,8 @@ class Intake:
     def _note(self, notice: Notice) -> None:
         if notice.kind == "unknown":
             self.metrics.unknown_events.labels(self.account).inc()
-        elif notice.kind == "transfer.hint":
+        elif notice.kind in ("transfer.hint", "balance.hint"):
+            self.balances_due |= notice.kind == "balance.hint"
             self.income_due.set()
         elif notice.kind == "hint" and notice.symbol:
             trade = (notice.detail or {}).get("trade_id")

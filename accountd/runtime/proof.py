@@ -11,13 +11,14 @@ import structlog
 from accountd.core.changes import OrderKey
 from accountd.core.doubts import DRIFT
 from accountd.core.ringing import stamp
-from accountd.core.told import BALANCES, DATASETS, FILLS, POSITIONS
+from accountd.core.told import BALANCES, DATASETS, FILLS, POSITIONS, TRANSFERS
+from accountd.errors import BadRequest
 from accountd.runtime.findings import open_finding, resolve
 from accountd.runtime.rounds import Cursors, Ground, Read, Round
 from accountd.store.late import LATE
 from accountd.store.proving import Evidence
 from accountd.store.writer import Transaction
-from accountd.venues.base import MILLISECOND, Window
+from accountd.venues.base import MILLISECOND, Swept, Window
 
 if TYPE_CHECKING:
     from accountd.runtime.sweeper import Sweeper
@@ -118,7 +119,8 @@ def _stretch(sweeper: Sweeper, tx: Transaction, job: Round, key: Key, start: dat
     begin = start
     for hole in _holes(job, key):
         reason = f"{name}: {hole.reason}"
-        tx.open_gap(account, name, market, symbol, hole.start, reason, job.now, hole.end)
+        if not _grown(tx, account, key, reason, hole):
+            tx.open_gap(account, name, market, symbol, hole.start, reason, job.now, hole.end)
         if begin < hole.start <= end:
             tx.extend_coverage(account, name, market, symbol, begin, hole.start, job.now)
         begin = max(begin, hole.end)
@@ -131,6 +133,16 @@ def _stretch(sweeper: Sweeper, tx: Transaction, job: Round, key: Key, start: dat
             asked_by=" and ".join(sorted(read.asked_by, reverse=True)), calls=read.calls, rows=read.rows,
         )  # fmt: skip
         tx.add_evidence(account, name, market, symbol, begin, end, job.now, by)
+
+
+def _grown(tx: Transaction, account: str, key: Key, reason: str, hole: Window) -> bool:
+    """Lengthen the gap that a hole goes on from: what is refused for ever is one gap, not one a sweep."""
+    for gap in tx.open_gaps(account):
+        same = (gap.market, gap.dataset, gap.symbol, gap.reason) == (*key, reason)
+        if same and gap.to_time is not None and gap.from_time < hole.start <= gap.to_time < hole.end:
+            tx.end_gap(gap.gap_id, hole.end)
+            return True
+    return False
 
 
 def _holes(job: Round, key: Key) -> list[Window]:
@@ -200,3 +212,30 @@ def _mark_missing(sweeper: Sweeper, tx: Transaction, keys: list[OrderKey], now: 
             order.missing_since = now
         detail = {"since": stamp(now)}
         tx.open_finding(sweeper.account, "order_missing", "warning", ":".join(key), detail, now)
+
+
+async def absent(sweeper: Sweeper, job: Round, swept: Swept) -> None:
+    """Say, once, which parts of a history this environment does not have."""
+    new = sorted(set(swept.absent) - sweeper.absent)
+    if not new:
+        return
+    sweeper.absent.update(new)
+
+    def write(tx: Transaction) -> None:
+        for part in new:
+            detail = {"what": part, "why": "does not exist in this environment"}
+            subject = f"{TRANSFERS}:{part}"
+            tx.open_finding(sweeper.account, "history_absent", "warning", subject, detail, job.now)
+
+    await sweeper.recorder.submit(write)
+
+
+async def refused(sweeper: Sweeper, job: Round, name: str, symbol: str, error: BadRequest) -> None:
+    """Say that the venue would not answer about a symbol."""
+    log.warning("symbol refused", account=sweeper.account, symbol=symbol, dataset=name, code=error.code)
+    detail = {"error": str(error), "code": error.code}
+    await sweeper.recorder.submit(
+        lambda tx: tx.open_finding(
+            sweeper.account, "symbol_refused", "warning", f"{name}:{symbol}", detail, job.now
+        )
+    )

@@ -66,6 +66,7 @@ class Sweeper:
         self.session_id: str | None = None
         self.since: datetime | None = None  # sweep from here at the latest, whatever the cursors say
         self.swept: Callable[[Priority], None] = lambda priority: None  # called after each whole sweep
+        self.absent: set[str] = set()  # parts of histories that this environment was found not to have
         self._lock = asyncio.Lock()
         self._income = asyncio.Lock()  # a sweep that waits for its weight must not hold up the income
 
@@ -96,8 +97,8 @@ class Sweeper:
             self.swept(priority)
             return job
 
-    async def transfers(self) -> None:
-        """Read the income history at once: the stream hinted at a movement of money.
+    async def transfers(self, *, balances: bool = False) -> None:
+        """Read the income history at once: the stream hinted at a movement of money; balances if asked.
 
         It counts as a slow sweep, which leaves weight for a reconnect, but reads no further back.
         """
@@ -108,6 +109,8 @@ class Sweeper:
             for ground in self.grounds:
                 if ground.has(TRANSFERS):
                     await self._transfers(job, ground, cursors)
+            if balances:
+                await self.rest.run(self.venue.canary(self.settle), job.priority, self.recording(job))
             await proof.prove(self, job, cursors, whole=False)
 
     async def symbol(self, symbol: str, market: str = "") -> None:
@@ -209,6 +212,7 @@ class Sweeper:
             flow = ground.section.transfers(begin, end, sorted(self.pinned))
             swept = await self.rest.run(flow, job.priority, self.recording(job, read))
             job.took(ground.market, TRANSFERS, swept)
+            await proof.absent(self, job, swept)
             if end < job.now:
                 await proof.piece(self, job, (ground.market, TRANSFERS, ""), begin, end)
 
@@ -223,7 +227,9 @@ class Sweeper:
             log.info("all orders need a symbol here", account=self.account, code=error.code)
             ground.orders_whole = False
             return
-        ground.orders_whole = swept.supported
+        # Where the question names symbols at least (order lists), it is asked again.
+        ground.orders_whole = swept.supported or (None if swept.calls else False)
+        job.symbols[ground.market] |= swept.symbols
         if swept.supported:
             job.orders_whole.add(ground.market)
             job.took(ground.market, ORDERS, swept)
@@ -307,16 +313,7 @@ class Sweeper:
             except BadRequest as error:  # one symbol that the venue does not know must not stop the rest
                 del job.reads[key]
                 job.refused.add(key)
-                await self._refused(job, dataset, symbol, error)
-
-    async def _refused(self, job: Round, dataset: str, symbol: str, error: BadRequest) -> None:
-        log.warning("symbol refused", account=self.account, symbol=symbol, dataset=dataset, code=error.code)
-        detail = {"error": str(error), "code": error.code}
-        await self.recorder.submit(
-            lambda tx: tx.open_finding(
-                self.account, "symbol_refused", "warning", f"{dataset}:{symbol}", detail, job.now
-            )
-        )
+                await proof.refused(self, job, dataset, symbol, error)
 
     # -- helpers of the steps
 

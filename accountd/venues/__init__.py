@@ -2,10 +2,14 @@
 
 from accountd.venues.base import Venue
 from accountd.venues.binance_coinm import BinanceCoinm
+from accountd.venues.binance_spot import BinanceSpot
+from accountd.venues.binance_us import BinanceUs
 from accountd.venues.binance_usdm import BinanceUsdm
 
 VENUES: dict[str, type[Venue]] = {
     "binance-coinm": BinanceCoinm,
+    "binance-spot": BinanceSpot,
+    "binance-us": BinanceUs,
     "binance-usdm": BinanceUsdm,
 }
 

@@ -84,6 +84,7 @@ class Page(msgspec.Struct, kw_only=True):
     """One reply that tells something. ``as_of`` is the venue time that its snapshots speak of.
 
     `Venue.decode_page(kind, reply.body, as_of)` gives ``told`` again: that is how a journal is replayed.
+    ``rows`` is how many rows the page has where that is not how many things it tells.
     """
 
     kind: str
@@ -91,6 +92,12 @@ class Page(msgspec.Struct, kw_only=True):
     told: list[Told]
     call: Call
     reply: Reply
+    rows: int | None = None
+
+    @property
+    def size(self) -> int:
+        """Return how many rows the page has: as many as asked for means that there may be more."""
+        return len(self.told) if self.rows is None else self.rows
 
 
 Flow = Generator[Call | Page, Reply | None, T]
@@ -109,7 +116,8 @@ class Swept(msgspec.Struct, kw_only=True):
     """What a history flow saw.
 
     Everything inside the window asked for is proven except ``unproven``. ``supported`` is False when the
-    venue does not take the question (all symbols at once): nothing is proven then.
+    venue does not take the question (all symbols at once): nothing is proven then, but ``symbols`` may be
+    named. ``absent`` are parts of a history that do not exist in this environment.
     """
 
     rows: int = 0
@@ -117,6 +125,7 @@ class Swept(msgspec.Struct, kw_only=True):
     symbols: set[str] = msgspec.field(default_factory=set)
     unproven: list[Window] = []
     supported: bool = True
+    absent: list[str] = []
 
     def plus(self, other: Swept) -> Swept:
         """Return what both saw together."""

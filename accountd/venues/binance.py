@@ -103,7 +103,16 @@ def server_time(call: Call) -> Flow[datetime]:
 
 def exchange_info(call: Call, pool: str) -> Flow[ExchangeInfo]:
     """Return the declared weight per minute of ``pool``, and the symbols."""
-    info = read((yield from reply_to(call)), _Info, "exchange_info")
+    return exchange_info_of((yield from reply_to(call)), pool)
+
+
+def exchange_info_of(reply: Reply, pool: str) -> ExchangeInfo:
+    """Return what a reply of exchangeInfo declares.
+
+    Raises:
+        VenueUnavailable: the reply makes no sense.
+    """
+    info = read(reply, _Info, "exchange_info")
     a_minute = ("REQUEST_WEIGHT", "MINUTE", 1)
     declared = [
         row.limit

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from accountd.core.told import Notice, Order, Position, Snapshot, Told
+from accountd.core.told import Balance, Notice, Order, Position, Snapshot, Told
 from accountd.errors import VenueUnavailable
 from accountd.venues.wire import UNREADABLE
 
@@ -63,6 +63,13 @@ class Pages:
             kind.row: msgspec.json.Decoder(kind.row, strict=False) for kind in kinds.values()
         }
 
+    def count(self, kind: str, body: bytes) -> int:
+        """Return how many rows a page has, whatever they tell; 0 where it makes no sense."""
+        try:
+            return len(self.kinds[kind].split(body))
+        except UNREADABLE:
+            return 0
+
     def decode(self, kind: str, body: bytes, as_of: datetime) -> list[Told]:
         """Return what a page tells; a row that makes no sense becomes a notice.
 
@@ -101,3 +108,5 @@ def _keys(told: Iterable[Told]) -> Iterable[tuple[str, str]]:
             yield row.symbol, row.order_id
         elif isinstance(row, Position):
             yield row.symbol, row.position_side
+        elif isinstance(row, Balance):
+            yield row.asset, ""

@@ -80,17 +80,17 @@ def by_time(question: Question, start_ms: int, end_ms: int) -> Flow[Swept]:
     while cursor <= end_ms:
         stop = min(end_ms, cursor + width - 1)
         page = yield from fetch(question.ask(cursor, stop), question.read, swept)
-        if len(page.told) >= question.limit and stop > cursor:
+        if page.size >= question.limit and stop > cursor:
             width = _pivot(page, cursor, stop) - cursor + 1
             continue
-        if len(page.told) >= question.limit:
+        if page.size >= question.limit:
             complete = question.dense is not None and (yield from question.dense(cursor, page, swept))
             if not complete:
                 swept.unproven.append(_window(question, cursor, cursor, "one millisecond overflows a page"))
         elif any(isinstance(row, Notice) for row in page.told):
             swept.unproven.append(_window(question, cursor, stop, "a row that makes no sense"))
         cursor = stop if cursor < stop < end_ms else stop + 1
-        width = min(widest, _next_width(width, len(page.told), question.limit))
+        width = min(widest, _next_width(width, page.size, question.limit))
     return swept
 
 

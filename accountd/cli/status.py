@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +25,9 @@ HEADS = {
     "alerts_pending": "pending",
     "alerts_dead": "dead",
 }
+
+# A LIVE session writes its last proof of life every 15 seconds; a killed process writes none.
+SIGN_OF_LIFE = timedelta(seconds=60)
 
 
 def status(account: Account = None, json: AsJson = False, csv: AsCsv = False) -> None:
@@ -95,6 +98,9 @@ def session_state(
         blind_from = session["last_seen_at"] or closed
         return "CLOSED", closed, _seconds(blind_from, now), session["close_reason"] or ""
     if session["live_at"] is not None:
+        seen = max(session["live_at"], session["last_seen_at"] or session["live_at"])
+        if now - seen > SIGN_OF_LIFE:
+            return "LOST", seen, _seconds(seen, now), "no sign of life: is accountd running?"
         return "LIVE", session["live_at"], 0, ""
     begun = session["subscribed_at"] or session["opened_at"]
     state = "SYNCING" if session["subscribed_at"] else "CONNECTING"

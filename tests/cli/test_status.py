@@ -23,6 +23,14 @@ def test_every_state_is_told_from_the_session():
     assert session_state(session(subscribed_at=AGO, live_at=NOW), NOW) == ("LIVE", NOW, 0, "")
 
 
+def test_a_killed_process_is_not_live():
+    """A session that was LIVE and shows no sign of life any more is LOST since the last one."""
+    lost = session(subscribed_at=AGO, live_at=AGO - timedelta(hours=1), last_seen_at=AGO)
+    assert session_state(lost, NOW)[:3] == ("LOST", AGO, 90)
+    alive = session(subscribed_at=AGO, live_at=AGO, last_seen_at=NOW - timedelta(seconds=20))
+    assert session_state(alive, NOW)[0] == "LIVE"
+
+
 def test_a_closed_session_is_blind_since_the_last_sign_of_life():
     """Blind time counts from the last proof of life, not from when the loss was noticed."""
     closed = session(live_at=AGO, last_seen_at=AGO, closed_at=NOW, close_reason="crash")
@@ -34,7 +42,7 @@ def test_status_counts_what_is_open(recorded):
     main, other = json.loads(recorded("status", "--json").stdout)
     assert (main["account"], main["state"], main["open_gaps"], main["open_findings"]) == (
         "main",
-        "LIVE",
+        "LOST",  # what was recorded is long ago
         1,
         0,
     )

@@ -20,6 +20,7 @@ from accountd.errors import (
     VenueGone,
     VenueUnavailable,
 )
+from accountd.runtime.auditor import Auditor
 from accountd.runtime.backoff import Backoff, ConnectBudget
 from accountd.runtime.books import Books
 from accountd.runtime.budget import Priority
@@ -71,6 +72,7 @@ class AccountRunner:
         self.pools: list[str] = []  # the weight pools that its requests count against
         self.sweeper: Sweeper
         self.ledger: Ledger
+        self.auditor: Auditor
         self._turn = asyncio.Event()
         self._ended: datetime | None = None  # when the venue ended a subscription
         self._reason = ""
@@ -123,7 +125,12 @@ class AccountRunner:
             self.venue, grounds, self.rest, self.recorder, self.ledger, settle=self.settings.settle_after,
             backfill=self.account.backfill, symbols=self.account.symbols, live_since=self._live_since,
         )  # fmt: skip
-        self.sweeper.swept = lambda why: self.metrics.sweeps.labels(self.name, why.name.lower()).inc()
+        self.sweeper.swept = self._swept
+        self.auditor = Auditor(
+            self.settings.database_url, self.recorder, self.name, self.settings.settle_after,
+            {(ground.market, name): (one.base_asset, one.quote_asset)
+             for ground in grounds for name, one in ground.symbols.items()},
+        )  # fmt: skip
         await self.books.crashed(self.rest.clock.now())
 
     # -- a chain of links
@@ -197,7 +204,8 @@ class AccountRunner:
             self.name, self.settings, self.rest, self.sweeper, self.books, self.intake, self.connector,
             self._ask_turn,
         )  # fmt: skip
-        tasks = [asyncio.create_task(duty, name=f"accountd-{self.name}-duty") for duty in duties.all(link)]
+        work = [*duties.all(link), self.auditor.run()]
+        tasks = [asyncio.create_task(duty, name=f"accountd-{self.name}-duty") for duty in work]
         lost = asyncio.create_task(link.lost.wait())
         turn = asyncio.create_task(self._turn.wait())
         try:
@@ -299,6 +307,10 @@ class AccountRunner:
         link = self.link
         if link is not None and (reason := await self.connector.renew(link)) is not None:
             self._ask_turn(reason)
+
+    def _swept(self, why: Priority) -> None:
+        self.metrics.sweeps.labels(self.name, why.name.lower()).inc()
+        self.auditor.due.set()
 
     def _ask_turn(self, reason: str) -> None:
         self._reason = reason

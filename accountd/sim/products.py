@@ -3,11 +3,21 @@
 from collections.abc import Iterable
 
 from accountd.sim.exchange import Exchange
+from accountd.sim.margin import Margin
+from accountd.sim.margin_exchange import MarginExchange
 from accountd.sim.product import Product
 from accountd.sim.spot import Spot
 
 USDM = "usdm"
-VENUES = {USDM: "binance-usdm", "spot": "binance-spot", "us": "binance-us"}
+PAIRS = ("BTCUSDT", "ETHUSDT")
+MARGINS = ("margin", "isolated")
+VENUES = {
+    USDM: "binance-usdm",
+    "spot": "binance-spot",
+    "us": "binance-us",
+    "margin": "binance-margin",
+    "isolated": "binance-isolated-margin",
+}
 
 
 def build_products(exchange: Exchange, names: Iterable[str]) -> list[Product]:
@@ -16,9 +26,24 @@ def build_products(exchange: Exchange, names: Iterable[str]) -> list[Product]:
     for name in wanted:
         if name not in VENUES:
             raise ValueError(f"no product is called {name}: {', '.join(VENUES)}")
-    if "spot" in wanted and "us" in wanted:
+    margins = [name for name in MARGINS if name in wanted]
+    if "us" in wanted and ("spot" in wanted or margins):
         raise ValueError("spot and us have the same paths: serve one of them")
     made: list[Product] = []
-    if "spot" in wanted or "us" in wanted:
-        made.append(Spot(exchange, mode="us" if "us" in wanted else "binance"))
+    if "us" in wanted:
+        made.append(Spot(exchange, mode="us"))
+    elif "spot" in wanted or margins:
+        made += build_spot(exchange, margins)
     return made
+
+
+def build_spot(exchange: Exchange, margins: Iterable[str] = ()) -> list[Product]:
+    """Build spot, and margin before it, with cross (`margin`) or isolated accounts opened for everybody."""
+    market = MarginExchange(exchange)
+    spot = Spot(exchange, market)
+    for account in exchange.accounts:
+        if "margin" in margins:
+            market.open_cross(account)
+        for pair in PAIRS if "isolated" in margins else ():
+            market.open_isolated(account, pair)
+    return [Margin(spot), spot] if margins else [spot]

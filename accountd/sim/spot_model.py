@@ -157,6 +157,18 @@ class Move:
     detail: dict[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One row of a margin wallet's capital flow; `number` is that of the trade or move behind it."""
+
+    flow_id: int
+    number: int
+    asset: str
+    kind: str
+    amount: Decimal
+    time_ms: int
+
+
 @dataclass
 class Wallet:
     """One spot, cross margin or isolated account of an owner, with its money and history.
@@ -178,6 +190,8 @@ class Wallet:
     prevented: list[PreventedMatch] = field(default_factory=list)
     amendments: list[dict[str, object]] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
+    flows: list[Flow] = field(default_factory=list)
+    liquidations: list[SpotOrder] = field(default_factory=list)
 
     def holding(self, asset: str) -> Holding:
         """Return the newest balance of an asset."""

@@ -132,7 +132,7 @@ async def test_a_market_order_is_told_as_in_the_documents(spot, told):
 
 
 async def test_conditional_fields_come_under_their_condition(spot, told):
-    """A cancel swaps client ids, an amend makes a new one, an allocation has no trade id, an expiry a reason."""
+    """A cancel swaps client ids, an amend makes one, an allocation has no trade id, an expiry a reason."""
     market, wallet = spot.spot, spot.spot.wallet("main")
     order = market.place(wallet, "ETHUSDT", "BUY", D("0.5"), D("3000"))
     replaced = (await told(lambda: market.amend(wallet, order, D("0.4"))))[0]["event"]

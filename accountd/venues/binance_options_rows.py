@@ -211,9 +211,9 @@ def exercise(row: ExerciseRow, _: datetime, market: str) -> Transfer:
     check(row.amount, row.exercise_price, row.quantity, row.fee)
     parts = (
         ("side", row.position_side),
-        ("quantity", row.quantity),
-        ("exercise_price", row.exercise_price),
-        ("fee", row.fee),
+        ("quantity", _written(row.quantity)),
+        ("exercise_price", _written(row.exercise_price)),
+        ("fee", _written(row.fee)),
     )
     return Transfer(
         market=market,
@@ -225,6 +225,10 @@ def exercise(row: ExerciseRow, _: datetime, market: str) -> Transfer:
         symbol=row.symbol,
         info=" ".join(f"{name}={value}" for name, value in parts if value is not None),
     )
+
+
+def _written(number: Decimal | None) -> str | None:
+    return None if number is None else f"{number:f}"
 
 
 PAGES = Pages(

@@ -8,14 +8,19 @@ TAPES = Path(__file__).parent.parent / "tapes" / "um"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def raw(name):
+def raw(name, product="um"):
     """Return the bytes of a sample."""
-    return (TAPES / f"{name}.json").read_bytes()
+    return (TAPES.parent / product / f"{name}.json").read_bytes()
 
 
-def load(name):
+def load(name, product="um"):
     """Return a sample as plain values."""
-    return json.loads(raw(name))
+    return json.loads(raw(name, product))
+
+
+def names(product, pattern):
+    """Return the names of a product's samples that match."""
+    return sorted(path.stem for path in (TAPES.parent / product).glob(f"{pattern}.json"))
 
 
 def frame(event):

@@ -133,11 +133,12 @@ class Postgres:
         """Return the address of `database` as the settings take it."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self) -> str:
-        """Create an empty database and return its address."""
+    def new_database(self, copy_of: str | None = None) -> str:
+        """Create an empty database, or a copy of one that nobody is connected to, and return its address."""
         name = f"t{next(self._numbers)}"
+        template = f" TEMPLATE {copy_of.rpartition('/')[2]}" if copy_of else ""
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name}{template}")
         return self.url(name)
 
     def drop_database(self, url: str) -> None:

@@ -91,8 +91,8 @@ def chain_rows(
         f"SELECT {', '.join(names)} FROM journal WHERE account_id = {mark} AND seq > {mark} "
         f"AND seq <= {mark} ORDER BY seq LIMIT {limit}"
     )
-    options = conn.execution_options(yield_per=CHUNK)
-    with options.exec_driver_sql(sql, (account, after, to)) as found:
+    streamed = {"yield_per": CHUNK}
+    with conn.exec_driver_sql(sql, (account, after, to), execution_options=streamed) as found:
         read = Reader(dialect)
         for row in found:
             yield _row(read, dialect, row)

@@ -49,7 +49,10 @@ def _refused(host: str, port: int, refusal: OSError) -> str:
 
 @contextlib.asynccontextmanager
 async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[tuple[str, int]]:
-    """Serve `app` on a bound socket until the block ends; yields the host and port."""
+    """Serve `app` on a bound socket until the block ends; yields the host and port.
+
+    An application whose state has `leave` and `close` is asked to end its streams first and its reads last.
+    """
     server = QuietServer(
         uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", ws="none", proxy_headers=False,
@@ -61,7 +64,13 @@ async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[tuple[
     try:
         yield host, port
     finally:
+        _call(app, "leave")
         server.should_exit = True
         await asyncio.wait({task})
         listener.close()
+        await asyncio.to_thread(_call, app, "close")
         task.result()
+
+
+def _call(app: ASGIApp, name: str) -> None:
+    getattr(getattr(app, "state", None), name, lambda: None)()

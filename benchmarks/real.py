@@ -10,13 +10,14 @@ from accountd.core.health import Health
 from accountd.runtime.clock import SystemClock, VenueClock
 from accountd.runtime.daemon import Listener
 from accountd.runtime.intake import Intake
-from accountd.runtime.link import Link
+from accountd.runtime.link import Link, Socket
 from accountd.runtime.metrics import Metrics
 from accountd.runtime.recorder import Outcome, Recorder
 from accountd.runtime.watcher import Watcher
 from accountd.store.engine import writer_engine
 from accountd.store.writer import Writer
 from accountd.venues import open_venue
+from accountd.venues.doors import StreamOptions
 from benchmarks.peer import Peer, sender
 
 ACCOUNT, VENUE = "bench", "binance-usdm"
@@ -79,13 +80,14 @@ async def measure(url: str, count: int, rate: int = 0) -> Run:
         await recorder.open_account(ACCOUNT, VENUE, "live")
         health = listener.health.account(ACCOUNT)
         intake = Intake(
-            ACCOUNT, venue, recorder, health, listener.metrics, clock, {KEY}, lambda link, key: None
+            ACCOUNT, venue, recorder, health, listener.metrics, clock, {KEY}, lambda link, socket, decoded: None
         )
-        link = Link("bench", KEY, clock.now(), clock.monotonic())
+        socket = Socket(venue.doors(venue.hosts["live"], StreamOptions())[0], KEY)
+        link = Link("bench", clock.now(), clock.monotonic(), sockets=[socket])
         started, used = time.monotonic(), time.process_time()
-        link.connected = await stack.enter_async_context(
+        socket.connected = await stack.enter_async_context(
             await Watcher.open(peer.url, wall.now, clock, wait=10, beat=20,
-                               on_frame=lambda frame, at: intake.take(link, frame, at))
+                               on_frame=lambda frame, at: intake.take(link, socket, frame, at))
         )  # fmt: skip
         if rate:
             run.begin = float(await peer.said("begin"))

@@ -12,7 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from accountd.core.told import BALANCES, ORDERS, Balance, Fill, Notice, Order, Told, Transfer
-from accountd.venues.binance_pages import PageKind, counted_rows, every_row, single_row
+from accountd.venues.binance_pages import PageKind, every_row, single_row
 from accountd.venues.binance_spot_events import NOT_SET, SOR, ZERO, allocation_name
 from accountd.venues.binance_spot_wire import moment, total
 from accountd.venues.wire import EXACT, check, product, text
@@ -166,8 +166,28 @@ class DividendRow(msgspec.Struct, rename="camel", gc=False):
     en_info: str = ""
 
 
+class ListedBody(msgspec.Struct, gc=False):
+    """GET asset/transfer and asset/assetDividend."""
+
+    rows: list[msgspec.Raw] | None = None
+    total: int | None = None
+
+
+_listed = msgspec.json.Decoder(ListedBody)
 _account = msgspec.json.Decoder(AccountBody)
 _dust = msgspec.json.Decoder(DustBody)
+
+
+def listed_rows(body: bytes) -> list[msgspec.Raw]:
+    """Return the rows of ``{"rows": [...], "total": n}``; without any, the venue leaves ``rows`` out.
+
+    Raises:
+        ValueError: the page names neither.
+    """
+    page = _listed.decode(body)
+    if page.rows is None and page.total is None:
+        raise ValueError("neither rows nor their number")
+    return page.rows or []
 
 
 def holding(row: HoldingRow, as_of: datetime, market: str) -> list[Told]:
@@ -351,9 +371,9 @@ def wallet_pages(market: str) -> dict[str, PageKind]:
     return {
         "deposits": PageKind(market=market, split=every_row, row=DepositRow, tell=deposit),
         "withdrawals": PageKind(market=market, split=every_row, row=WithdrawalRow, tell=withdrawal),
-        "moves": PageKind(market=market, split=counted_rows, row=MoveRow, tell=move),
+        "moves": PageKind(market=market, split=listed_rows, row=MoveRow, tell=move),
         "dust": PageKind(
             market=market, split=lambda body: _dust.decode(body).user_asset_dribblets, row=DustRow, tell=dust
         ),
-        "dividends": PageKind(market=market, split=counted_rows, row=DividendRow, tell=dividend),
+        "dividends": PageKind(market=market, split=listed_rows, row=DividendRow, tell=dividend),
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from accountd.errors import BadRequest, KeyRefused, VenueGone
+from accountd.errors import BadRequest, KeyRefused, VenueGone, VenueUnavailable
 from accountd.venues.base import Call, Flow, Page, Reply, Swept, Window, to_ms
 from accountd.venues.binance import sapi_pool, sapi_pools
 from accountd.venues.binance_asking import Asked, Asking, Params
@@ -73,8 +73,10 @@ class Wallet:
                     self.absent.add(part)
                     swept.absent = sorted(self.absent)
                     continue
-                reason = f"the venue refuses {part}"
-                swept.unproven.append(Window(start=start, end=end, reason=reason))
+                swept.unproven.append(Window(start=start, end=end, reason=f"the venue refuses {part}"))
+                continue
+            except VenueUnavailable:  # one history that does not answer must not hold up the others
+                swept.unproven.append(Window(start=start, end=end, reason=f"no answer about {part}"))
                 continue
             swept.rows += seen.rows
             swept.calls += seen.calls

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Protocol
 
 import structlog
 
 from accountd.core.alerts import DEAD, DELIVERED, PENDING, Attempt, OutboxRow
+from accountd.core.mutes import Mutes
 from accountd.core.schedule import retry_at
-from accountd.errors import DatabaseError, SinkError
+from accountd.errors import SinkError
 from accountd.runtime.hook_queue import Entry, HookQueue
+from accountd.runtime.hook_reader import Database as Database
+from accountd.runtime.hook_reader import HookReader, in_time, patiently
 from accountd.sinks.base import Message, Sink
 from accountd.store import outbox
 from accountd.store.outbox import Connection
 
-T = TypeVar("T")
 log = structlog.get_logger("accountd.dispatcher")
 
+NOT_CONFIGURED = "the hook is not in the settings"
 GONE = 410  # HTTP: the receiver wants no more, ever
-FETCH = 2_000  # rows of one look at the database
-LEISURE = 4  # a look that took a second is followed by four without, lest a backlog eat the machine
-DATABASE_PAUSE = 1.0  # seconds between tries while the database does not answer
-
-
-class Database(Protocol):
-    """A way to run a function on a connection: a reader's, or the writer's next transaction."""
-
-    def __call__(self, run: Callable[[Connection], T], /) -> Awaitable[T]:
-        """Run it and return what it returns."""
+LONGEST_HOLD = timedelta(days=1)  # a receiver that asks for a longer pause is asked again after this
 
 
 class RetrySettings(Protocol):
@@ -39,6 +34,10 @@ class RetrySettings(Protocol):
     @property
     def retry(self) -> Sequence[timedelta]:
         """Waits between attempts."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many messages are under way at once."""
 
 
 class DeliveryObserver:
@@ -49,6 +48,9 @@ class DeliveryObserver:
 
     def first_attempt(self, hook: str, seconds: float) -> None:
         """A message is tried for the first time, ``seconds`` after it was committed."""
+
+    def delivered(self, row: OutboxRow, at: datetime) -> None:
+        """A hook has taken a message."""
 
     def dead(self, row: OutboxRow, reason: str) -> None:
         """A message is given up."""
@@ -75,7 +77,7 @@ class Dispatcher:
         now: Callable[[], datetime],
         chance: Callable[[], float],
         observer: DeliveryObserver | None = None,
-        concurrency: int = 4,
+        concurrency: int | None = None,
         limit: int = 5_000,
         look_every: float = 30.0,
     ) -> None:
@@ -90,6 +92,8 @@ class Dispatcher:
         self._look_every = look_every
         self._queues = {name: HookQueue(name, limit) for name in hooks}
         self._results: list[Attempt] = []
+        self._quiet: list[tuple[str, str, str]] = []  # hook, message and why it is not told
+        self.mutes = Mutes()
         self._disabling: dict[str, str] = {}
         self._news = asyncio.Event()
         self._halt = asyncio.Event()
@@ -104,13 +108,31 @@ class Dispatcher:
         now = self._now()
         for row in rows:
             queue = self._queues.get(row.hook)
-            if queue is not None:
+            if queue is not None and row.status == PENDING:
                 queue.offer(row, now)
 
     def wake(self) -> None:
         """Look at the database now: rows came in on another path, or the clock was moved."""
         for queue in self._queues.values():
             queue.look_again()
+            queue.tick.set()
+
+    def look_at(self, hook: str) -> None:
+        """Look at the database for one hook, if it is one of ours."""
+        if hook in self._queues:
+            self._queues[hook].look_again()
+
+    def enable(self, hook: str) -> None:
+        """Use a hook again that was disabled."""
+        queue = self._queues.get(hook)
+        if queue is not None and queue.disabled is not None and hook not in self._disabling:
+            log.info("hook is enabled", hook=hook)
+            queue.enable()
+
+    @property
+    def disabled(self) -> dict[str, str]:
+        """Return the hooks that are not used, each with the reason."""
+        return {name: queue.disabled for name, queue in self._queues.items() if queue.disabled is not None}
 
     async def run(self) -> None:
         """Deliver until told to stop, then close the sinks.
@@ -136,9 +158,13 @@ class Dispatcher:
             self._ended.set()
 
     def _start(self, group: asyncio.TaskGroup, name: str, queue: HookQueue) -> None:
-        self._senders.append(group.create_task(self._look(queue), name=f"dispatcher-{name}-look"))
-        for number in range(self._concurrency):
+        reader = HookReader(queue, self._read, self._submit, self._now, self._halt, self._look_every)
+        self._senders.append(group.create_task(reader.run(), name=f"dispatcher-{name}-look"))
+        for number in range(self._workers(name)):
             self._senders.append(group.create_task(self._work(queue), name=f"dispatcher-{name}-{number}"))
+
+    def _workers(self, name: str) -> int:
+        return self._concurrency or self._hooks[name].concurrency
 
     async def stop(self, deadline: float) -> None:
         """End within ``deadline`` seconds: finish what is in flight, leave the rest pending.
@@ -146,25 +172,30 @@ class Dispatcher:
         An attempt that does not end in time is broken off and made again after the next start.
         """
         self._halt.set()
-        for queue in self._queues.values():
-            queue.close(self._concurrency)
+        for name, queue in self._queues.items():
+            queue.close(self._workers(name))
         if not self._running:
             return
-        if not await _in_time(self._sent, deadline * 0.8):
+        if not await in_time(self._sent, deadline * 0.8):
             for task in self._senders:
                 task.cancel()
-        if not await _in_time(self._ended, deadline * 0.2) and self._books is not None:
+        if not await in_time(self._ended, deadline * 0.2) and self._books is not None:
             self._books.cancel()
 
     async def _recall(self) -> None:
-        """Take over which hooks the last run disabled, and say what waits for a hook that is gone."""
-        for name, reason in (await self._patiently(self._read, outbox.disabled)).items():
+        """Take over which hooks the last run disabled, and let go of what waits for a hook that is gone."""
+        for name, reason in (await patiently(self._read, outbox.disabled)).items():
             if name in self._queues:
                 self._queues[name].disable(reason)
                 log.warning("hook is disabled", hook=name, reason=reason)
-        for name, number in (await self._patiently(self._read, outbox.waiting)).items():
-            if name not in self._queues:
-                log.warning("alerts wait for a hook that is not configured", hook=name, waiting=number)
+        gone = [name for name in await patiently(self._read, outbox.waiting) if name not in self._queues]
+
+        def let_go(conn: Connection, name: str) -> int:
+            return outbox.suppress(conn, name, NOT_CONFIGURED)
+
+        for name in gone:
+            number = await patiently(self._submit, partial(let_go, name=name))
+            log.warning("alerts for a hook that is not configured are suppressed", hook=name, alerts=number)
 
     # -- out
 
@@ -172,11 +203,34 @@ class Dispatcher:
         """Send one message after the other."""
         sink = self._sinks[queue.hook]
         while (entry := await queue.take()) is not None:
+            if not await self._may_send(queue, entry):
+                continue
             started, tick = self._now(), _monotonic()
             if entry.row.attempts == 0:
                 self._observer.first_attempt(queue.hook, (started - entry.since).total_seconds())
             refusal = await self._send(sink, entry.row, started)
             self._settle(queue, entry, refusal, started, _monotonic() - tick)
+
+    async def _may_send(self, queue: HookQueue, entry: Entry) -> bool:
+        """Wait while the receiver asked for a pause; say whether the message is to be sent then."""
+        while queue.held_until is not None and not self._halt.is_set():
+            left = (queue.held_until - self._now()).total_seconds()
+            if left <= 0:
+                queue.held_until = None
+                break
+            queue.tick.clear()
+            await in_time(queue.tick, left)
+        if self._halt.is_set():
+            return False
+        if queue.disabled is not None:
+            queue.passed(entry)
+            return False
+        if (why := self.mutes.why(entry.row, self._now())) is not None:
+            self._quiet.append((queue.hook, entry.row.message_id, why))
+            queue.passed(entry)
+            self._news.set()
+            return False
+        return True
 
     async def _send(self, sink: Sink, row: OutboxRow, started: datetime) -> SinkError | None:
         """Make one attempt; return why the message was not taken."""
@@ -186,6 +240,8 @@ class Dispatcher:
             body=row.body.encode(),
             attempted_at=started,
             attempt=row.attempts + 1,
+            account=row.account_id,
+            replayed=row.replayed_at is not None,
         )
         try:
             await sink.send(message)
@@ -211,8 +267,11 @@ class Dispatcher:
         )
         if refusal is None:
             attempt.delivered_at = ended
+            self._observer.delivered(row, ended)
         else:
-            self._refused(attempt, refusal, ended)
+            self._refused(attempt, refusal, ended, row.replayed_after or 0)
+            if refusal.retry_after:
+                queue.hold(ended + min(timedelta(seconds=refusal.retry_after), LONGEST_HOLD))
         if attempt.status == PENDING:
             queue.later(entry)
         else:
@@ -226,13 +285,16 @@ class Dispatcher:
         self._results.append(attempt)
         self._news.set()
 
-    def _refused(self, attempt: Attempt, refusal: SinkError, now: datetime) -> None:
-        """Fill in why the message was not taken, and when it is tried again if ever."""
+    def _refused(self, attempt: Attempt, refusal: SinkError, now: datetime, before: int) -> None:
+        """Fill in why the message was not taken, and when it is tried again if ever.
+
+        ``before`` attempts belong to an earlier life of the message: a replay starts the schedule anew.
+        """
         attempt.error, attempt.status_code = refusal.message, refusal.status
         again = None
         if not refusal.permanent:
             waits = self._hooks[attempt.hook].retry
-            again = retry_at(attempt.attempt, waits, now, self._chance(), refusal.retry_after)
+            again = retry_at(attempt.attempt - before, waits, now, self._chance(), refusal.retry_after)
         attempt.status = DEAD if again is None else PENDING
         attempt.next_attempt_at = again
 
@@ -249,82 +311,33 @@ class Dispatcher:
         while True:
             await self._news.wait()
             self._news.clear()
-            while self._results:
+            while self._results or self._quiet:
                 await self._write_results()
             if self._sent.is_set():
                 return
 
     async def _write_results(self) -> None:
         results, self._results = self._results, []
-        disabling, self._disabling = self._disabling, {}
+        quiet, self._quiet = self._quiet, []
+        disabling = dict(self._disabling)
         now = self._now()
 
         def run(conn: Connection) -> None:
             outbox.record(conn, results)
+            outbox.suppress_these(conn, [(message, why) for _, message, why in quiet])
             for hook, reason in disabling.items():
                 outbox.disable(conn, hook, reason, now)
 
-        await self._patiently(self._submit, run)
+        await patiently(self._submit, run)
+        for hook in disabling:
+            del self._disabling[hook]
         done: dict[str, list[str]] = {}
         for result in results:
             done.setdefault(result.hook, []).append(result.message_id)
+        for hook, message, _ in quiet:
+            done.setdefault(hook, []).append(message)
         for hook, ids in done.items():
             self._queues[hook].release(ids)
-
-    # -- in
-
-    async def _look(self, queue: HookQueue) -> None:
-        """Fetch what the database holds for a hook: at the start, when a retry is due, when there is room."""
-        while not self._halt.is_set():
-            queue.stir.clear()
-            if queue.disabled is not None and queue.missed:
-                await self._suppress(queue, queue.disabled)
-            elif queue.wants_look:
-                await self._fetch(queue)
-            else:
-                await self._rest(queue)
-
-    async def _rest(self, queue: HookQueue) -> None:
-        seconds = self._look_every
-        if queue.next_at is not None and not queue.missed:
-            seconds = min(seconds, max(0.0, (queue.next_at - self._now()).total_seconds()))
-        try:
-            async with asyncio.timeout(seconds):
-                await queue.stir.wait()
-        except TimeoutError:
-            queue.missed = queue.disabled is None
-
-    async def _fetch(self, queue: HookQueue) -> None:
-        exclude, now, most = queue.begin_look(), self._now(), min(FETCH, queue.room)
-        tick = _monotonic()
-
-        def run(conn: Connection) -> tuple[list[OutboxRow], datetime | None]:
-            return outbox.due(conn, queue.hook, now, most, exclude), outbox.next_due(conn, queue.hook, now)
-
-        try:
-            rows, next_at = await self._patiently(self._read, run)
-        except BaseException:
-            queue.abandon_look()
-            raise
-        more = len(rows) == most
-        queue.end_look(rows, more, next_at)
-        if not more:
-            await _in_time(self._halt, min(LEISURE * (_monotonic() - tick), self._look_every))
-
-    async def _suppress(self, queue: HookQueue, reason: str) -> None:
-        queue.missed = False
-        await self._patiently(self._submit, lambda conn: outbox.suppress_disabled(conn, queue.hook, reason))
-
-    async def _patiently(self, database: Database, run: Callable[[Connection], T]) -> T:
-        """Run on the database, again and again while it does not answer."""
-        while True:
-            try:
-                return await database(run)
-            except DatabaseError as error:
-                if error.permanent:
-                    raise
-                log.warning("outbox waits for the database", error=error.message)
-            await asyncio.sleep(DATABASE_PAUSE)
 
 
 def _monotonic() -> float:
@@ -335,13 +348,3 @@ def _first(failures: ExceptionGroup[Exception]) -> Exception:
     """Return the failure that ended a group of tasks; the others are what it took down."""
     failure = failures.exceptions[0]
     return _first(failure) if isinstance(failure, ExceptionGroup) else failure
-
-
-async def _in_time(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event; say whether it came within ``seconds``."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from accountd.core.alerts import OutboxRow
+
+SOON = timedelta(seconds=1)  # the rows of one transaction are due a microsecond apart
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -24,8 +26,9 @@ class HookQueue:
     """Rows of one hook, at most ``limit``; the rest stays in the database and is fetched as room appears.
 
     A lane is one order key: only its first row is ever in flight. Rows that come straight from a commit
-    are taken only while nothing of this hook can be in the database that should go first (``direct``);
-    otherwise they are left there and the next look at the database brings them, in order.
+    are taken only while nothing of this hook can be in the database that should go first (``direct``, and
+    no row of the lane waits there for its time); otherwise they are left there and the next look at the
+    database brings them, in order.
     """
 
     def __init__(self, hook: str, limit: int) -> None:
@@ -35,6 +38,9 @@ class HookQueue:
         self.held: set[str] = set()  # ids queued, in flight, or whose result is not committed yet
         self.failed: dict[str, str] = {}  # lane -> id of its first row, which waits for its next attempt
         self.direct = False
+        self.waiting: frozenset[str] = frozenset()  # lanes whose first row waits in the database for its time
+        self.held_until: datetime | None = None  # the receiver asked for a pause
+        self.tick = asyncio.Event()  # whoever waits for the end of the pause should look again
         self.looking = False  # a look at the database is under way
         self.missed = True  # something may be in the database that no look has seen
         self.next_at: datetime | None = None  # when the next row that waits there is due
@@ -55,10 +61,16 @@ class HookQueue:
 
     def offer(self, row: OutboxRow, now: datetime) -> None:
         """Take a row that was just committed, or remember that the database holds something new."""
-        if self.direct and not self.looking and self.room and self.disabled is None:
+        if self.disabled is None and self.direct and not self.looking and self.room and self._first(row, now):
             self._add(row, now)
         else:
             self.look_again()
+
+    def _first(self, row: OutboxRow, now: datetime) -> bool:
+        """Say whether nothing must go before the row, and its time has come."""
+        lane = _lane(row)
+        due = row.next_attempt_at is None or row.next_attempt_at <= now + SOON
+        return due and lane not in self.failed and lane not in self.waiting
 
     def look_again(self) -> None:
         """Ask for a look at the database."""
@@ -71,10 +83,12 @@ class HookQueue:
         self.failed = {lane: row_id for lane, row_id in self.failed.items() if row_id in self.held}
         return frozenset(self.held)
 
-    def end_look(self, rows: Iterable[OutboxRow], more: bool, next_at: datetime | None) -> None:
+    def end_look(self, rows: Iterable[OutboxRow], more: bool, next_at: datetime | None,
+                 waiting: frozenset[str] | None = None) -> None:  # fmt: skip
         """Take what a look found; ``more`` = it was cut short, ``next_at`` = when something else is due.
 
-        A lane that failed while the look was under way is left alone: its first row has to go first.
+        ``waiting`` names the lanes of what is not due yet (None: too many to know). A lane that failed
+        while the look was under way is left alone: its first row has to go first.
         """
         self.looking = False
         for row in rows:
@@ -82,7 +96,8 @@ class HookQueue:
                 self._add(row, row.created_at)
         self.missed = self.missed or more
         self.next_at = next_at
-        self.direct = not (self.missed or self.failed or next_at)
+        self.waiting = waiting or frozenset()
+        self.direct = not (self.missed or (next_at and waiting is None))
 
     def abandon_look(self) -> None:
         """Note that a look failed, so that another one is made."""
@@ -123,7 +138,6 @@ class HookQueue:
         for follower in list(self.lanes.pop(entry.lane, ()))[1:]:
             self.held.discard(follower.row.message_id)
         self.failed[entry.lane] = entry.row.message_id
-        self.direct = False
 
     def release(self, ids: Iterable[str]) -> None:
         """Forget rows whose result is committed; look at the database for what waits for room or time."""
@@ -132,6 +146,16 @@ class HookQueue:
             self.look_again()
         elif self.wants_look:
             self.stir.set()
+
+    def hold(self, until: datetime) -> None:
+        """Give nothing out before ``until``: the receiver asked for a pause."""
+        if self.held_until is None or until > self.held_until:
+            self.held_until = until
+
+    def enable(self) -> None:
+        """Use the hook again."""
+        self.disabled = None
+        self.look_again()
 
     def disable(self, reason: str) -> None:
         """Drop everything that is not in flight; what comes from now on is not taken."""
@@ -147,6 +171,7 @@ class HookQueue:
         """Give no more rows out, and let those who wait for one go."""
         self._closed = True
         self.stir.set()
+        self.tick.set()
         for _ in range(workers):
             self._ready.put_nowait(None)
 

@@ -16,6 +16,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     body: bytes
     attempted_at: datetime
     attempt: int = 1
+    account: str = ""  # empty where it is about accountd as a whole
+    replayed: bool = False  # somebody asked for it to be sent again
 
 
 class Sink(Protocol):

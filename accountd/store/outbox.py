@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from accountd.core.alerts import DELIVERED, PENDING, SUPPRESSED, Attempt, OutboxRow
 from accountd.store.tables import deliveries, hooks, outbox
+from accountd.store.types import Instant
 
 _ROW = [outbox.c[name] for name in OutboxRow.__struct_fields__]
 _WAITING = outbox.c.status == PENDING
@@ -64,6 +65,18 @@ def next_due(conn: Connection, hook: str, now: datetime) -> datetime | None:
     return conn.execute(query).scalar()
 
 
+def waiting_lanes(conn: Connection, hook: str, now: datetime, most: int = 10_000) -> frozenset[str] | None:
+    """Return the order keys of the rows whose time has not come; None when they are more than ``most``."""
+    query = (
+        select(outbox.c.order_key)
+        .where(_WAITING, outbox.c.hook == hook, outbox.c.next_attempt_at > now, outbox.c.order_key != "")
+        .distinct()
+        .limit(most + 1)
+    )
+    found = frozenset(conn.execute(query).scalars())
+    return None if len(found) > most else found
+
+
 def waiting(conn: Connection) -> dict[str, int]:
     """Return how many rows wait for each hook, hooks that are no longer configured included."""
     found = conn.execute(select(outbox.c.hook, func.count()).where(_WAITING).group_by(outbox.c.hook))
@@ -107,6 +120,7 @@ _MOVE = (
         attempts=bindparam("made"),
         next_attempt_at=bindparam("again"),
         delivered_at=bindparam("at"),
+        first_attempt_at=func.coalesce(outbox.c.first_attempt_at, bindparam("begun", type_=Instant)),
     )
 )
 
@@ -119,7 +133,22 @@ def _moved(attempt: Attempt) -> dict[str, Any]:
         "made": attempt.attempt,
         "again": attempt.next_attempt_at,
         "at": attempt.delivered_at,
+        "begun": attempt.started_at,
     }
+
+
+def suppress_these(conn: Connection, named: Sequence[tuple[str, str]]) -> None:
+    """Take pending rows out of the queue, each with its reason."""
+    if named:
+        rows = [{"of": message, "why": why} for message, why in named]
+        conn.execute(_SUPPRESS, rows)
+
+
+_SUPPRESS = (
+    update(outbox)
+    .where(outbox.c.message_id == bindparam("of"), _WAITING)
+    .values(status=SUPPRESSED, reason=bindparam("why"), next_attempt_at=None)
+)
 
 
 def suppress(conn: Connection, hook: str, reason: str) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy import create_engine
 from accountd import sinks as registry
 from accountd.config import Hook
 from accountd.errors import DatabaseFailed, DatabaseGone, SinkError
-from accountd.runtime import dispatcher as module
+from accountd.runtime import hook_reader
 from accountd.store.tables import deliveries, metadata
 from accountd.store.tables import outbox as table
 from tests.runtime.outbox_stage import NOW, FakeSink, Stage, row
@@ -253,7 +253,7 @@ async def test_a_sink_with_a_fault_of_its_own_stops_nothing(stage):
 
 async def test_a_database_that_is_away_delays_and_loses_nothing(stage, monkeypatch):
     """While the database does not answer, delivery waits for it; a message is not sent twice for that."""
-    monkeypatch.setattr(module, "DATABASE_PAUSE", 0.01)
+    monkeypatch.setattr(hook_reader, "DATABASE_PAUSE", 0.01)
     sink = FakeSink()
     stage.troubles = [DatabaseGone() for _ in range(5)]
     async with stage.run({"ops": sink}):
@@ -279,13 +279,13 @@ async def test_a_database_that_is_lost_ends_the_dispatcher(stage, answers):
     assert sink.closed
 
 
-async def test_rows_of_hooks_that_are_gone_stay_pending(stage):
-    """A hook that is no longer configured sends nothing and stops nothing."""
+async def test_rows_of_hooks_that_are_gone_are_let_go(stage):
+    """What waits for a hook that is not in the settings any more is suppressed, and says why."""
+    stage.write(row(1, hook="gone"), row(2, hook="gone"), row(3))
     sink = FakeSink()
-    stage.write(row(1, hook="gone"))
     async with stage.run({"ops": sink}):
-        stage.ring(row(2, hook="gone"), row(3))
-        await stage.settled(pending=2, delivered=1)
+        await stage.settled(suppressed=2, delivered=1)
+    assert stage.one("msg_1")["reason"] == "the hook is not in the settings"
 
 
 async def test_all_the_way_to_a_receiver(stage):

@@ -81,23 +81,45 @@ async def test_a_look_that_began_before_the_failure_brings_nothing_of_that_lane(
     lanes.release(["1"])
     lanes.end_look([row(2, "a"), row(3, "b")], False, None)
     assert ids(await ready(lanes)) == ["3"]
-    assert not lanes.direct
+    lanes.offer(row(4, "a"), NOW)
+    assert await ready(lanes) == []
     lanes.begin_look()
     lanes.end_look([row(1, "a"), row(2, "a")], False, None)
     assert ids(await ready(lanes)) == ["1"]
 
 
-async def test_offers_go_direct_again_when_nothing_waits():
-    """A retry that waits in the database closes the direct way; when it is through, the way opens."""
+async def test_a_retry_that_waits_holds_up_its_own_order_only():
+    """What waits in the database for its time closes the direct way for its order; others go on."""
     lanes = queue()
     lanes.begin_look()
-    lanes.end_look([], False, NOW + timedelta(hours=1))
-    lanes.offer(row(1), NOW)
-    assert await ready(lanes) == []
+    lanes.end_look([], False, NOW + timedelta(hours=1), frozenset({"a"}))
+    lanes.offer(row(1, "b"), NOW)
+    lanes.offer(row(2, "a"), NOW)
+    assert ids(await ready(lanes)) == ["1"]
     lanes.begin_look()
-    lanes.end_look([row(1)], False, None)
-    lanes.offer(row(2), NOW)
-    assert ids(await ready(lanes)) == ["1", "2"]
+    lanes.end_look([row(2, "a")], False, None)
+    lanes.offer(row(3, "a"), NOW)
+    (second,) = await ready(lanes)
+    lanes.passed(second)
+    assert ids([second, *await ready(lanes)]) == ["2", "3"]
+
+
+async def test_when_too_much_waits_nothing_goes_direct():
+    """Where the lanes that wait are too many to know, the database alone decides the order."""
+    lanes = queue()
+    lanes.begin_look()
+    lanes.end_look([], False, NOW + timedelta(hours=1), None)
+    lanes.offer(row(1), NOW)
+    assert (await ready(lanes), lanes.wants_look) == ([], True)
+
+
+async def test_what_is_not_due_is_not_taken():
+    """A row whose time has not come stays in the database."""
+    lanes = queue()
+    later = row(1)
+    later.next_attempt_at = NOW + timedelta(hours=1)
+    lanes.offer(later, NOW)
+    assert (await ready(lanes), lanes.wants_look) == ([], True)
 
 
 async def test_an_offer_during_a_look_is_found_by_the_next():

@@ -1,5 +1,8 @@
 """The program `accountd`: its commands, and what its exit codes mean."""
 
+import os
+import signal
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +15,7 @@ from accountd.runtime import logs
 
 BAD_ANSWER = 1
 USAGE = 2
+READER_GONE = 128 + signal.SIGPIPE
 
 
 class Commands(core.TyperGroup):
@@ -20,7 +24,13 @@ class Commands(core.TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run one command."""
         try:
-            return super().invoke(ctx)
+            answer = super().invoke(ctx)
+            sys.stdout.flush()
+            return answer
+        except BrokenPipeError:
+            # The reader has seen enough; what Python still holds for it goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(READER_GONE) from None
         except SettingsError as error:
             for line in error.lines or (error.message,):
                 typer.echo(logs.mask(line), err=True)

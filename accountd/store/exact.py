@@ -36,6 +36,11 @@ def plus(*values: Decimal) -> Decimal:
     return total
 
 
+def exact_product(one: Decimal, other: Decimal) -> Decimal:
+    """Return the exact product."""
+    return _EXACT.multiply(one, other)
+
+
 def product(one: str | int | None, other: str | int | None) -> str | None:
     """Return the exact product, the SQLite function ``dmul``; NULL of NULL, and a REAL is refused."""
     if one is None or other is None:

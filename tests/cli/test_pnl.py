@@ -26,7 +26,8 @@ def test_profit_by_day(recorded_anywhere):
 
 def test_profit_by_symbol_and_month(recorded):
     """The same sums by symbol, and by month, within the time that is asked for."""
-    assert [row["symbol"] for row in rows_of(recorded, "--by", "symbol", "-a", "main")] == ["BTCUSDT", "ETHUSDT"]
+    by_symbol = rows_of(recorded, "--by", "symbol", "-a", "main")
+    assert [row["symbol"] for row in by_symbol] == ["BTCUSDT", "ETHUSDT"]
     [month] = rows_of(recorded, "--by", "month", "--account", "main", "--during", "2026-11")
     assert (month["month"], month["fills"], month["net"]) == ("2026-11", 2, "-3.25230041")
     assert rows_of(recorded, "--until", "2026-11-01") == []

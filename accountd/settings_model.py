@@ -20,7 +20,14 @@ from accountd.settings_market import Market
 from accountd.settings_rules import Size
 from accountd.settings_section import Problem, Section
 
-AVAILABLE_VENUES = ("binance-spot", "binance-usdm", "binance-coinm", "binance-us")
+AVAILABLE_VENUES = (
+    "binance-spot",
+    "binance-usdm",
+    "binance-coinm",
+    "binance-portfolio",
+    "binance-options",
+    "binance-us",
+)
 VENUES = (
     "binance-spot",
     "binance-usdm",

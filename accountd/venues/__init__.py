@@ -2,6 +2,8 @@
 
 from accountd.venues.base import Venue
 from accountd.venues.binance_coinm import BinanceCoinm
+from accountd.venues.binance_options import BinanceOptions
+from accountd.venues.binance_portfolio import BinancePortfolio
 from accountd.venues.binance_spot import BinanceSpot
 from accountd.venues.binance_us import BinanceUs
 from accountd.venues.binance_usdm import BinanceUsdm
@@ -10,6 +12,8 @@ VENUES: dict[str, type[Venue]] = {
     "binance-coinm": BinanceCoinm,
     "binance-spot": BinanceSpot,
     "binance-us": BinanceUs,
+    "binance-options": BinanceOptions,
+    "binance-portfolio": BinancePortfolio,
     "binance-usdm": BinanceUsdm,
 }
 

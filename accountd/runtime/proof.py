@@ -11,10 +11,12 @@ import structlog
 from accountd.core.changes import OrderKey
 from accountd.core.doubts import DRIFT
 from accountd.core.ringing import stamp
-from accountd.core.told import BALANCES, DATASETS, FILLS, POSITIONS, TRANSFERS
+from accountd.core.ties import BOOKS
+from accountd.core.told import ALGO_ORDERS, BALANCES, DATASETS, FILLS, ORDERS, POSITIONS, TRANSFERS
 from accountd.errors import BadRequest
 from accountd.runtime.findings import open_finding, resolve
 from accountd.runtime.rounds import Cursors, Ground, Read, Round
+from accountd.store import witness
 from accountd.store.late import LATE
 from accountd.store.proving import Evidence
 from accountd.store.writer import Transaction
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger("accountd.sweeper")
 
 Key = tuple[str, str, str]  # market, dataset, symbol
-PATIENCE = timedelta(seconds=60)  # a fill that REST does not show after this is no lag of a replica
+PATIENCE = timedelta(seconds=60)  # what REST does not show after this is no lag of a replica
 UNCONFIRMED = "fill_unconfirmed"
+UNCONFIRMED_ORDER = "order_unconfirmed"
 # Findings that the sweep explains which has read past them.
 EXPLAINED = ("stream_missed", DRIFT, LATE)
 
@@ -152,32 +155,52 @@ def _holes(job: Round, key: Key) -> list[Window]:
 
 
 def _heed_lag(sweeper: Sweeper, tx: Transaction, job: Round) -> None:
-    """Compare what REST showed with what the stream told: a fill that is not shown proves that REST lags.
+    """Compare what REST showed with what the stream told: what is not shown proves that REST lags.
 
-    Nothing is then proven from there on, in any dataset. A fill that REST does not show after long is
-    no lag: the venue took it back, or the stream told of what never was.
+    Nothing is then proven from there on, in any dataset. What REST does not show after long is no lag:
+    the venue took it back, or the stream told of what never was.
     """
+    for key, read in list(job.reads.items()):
+        for kind, subject, at in _unshown(sweeper, tx, job, key, read.start + MILLISECOND):
+            if job.now - at <= max(PATIENCE, 6 * sweeper.settle):
+                log.warning("REST lags", account=sweeper.account, subject=subject, at=stamp(at))
+                job.proven = min(job.proven, at - MILLISECOND)
+            elif kind:
+                _disown(sweeper, tx, kind, subject, at, job.now)
+    for kind, names in ((UNCONFIRMED, job.fill_names()), (UNCONFIRMED_ORDER, job.order_names())):
+        for subject in tx.open_subjects(sweeper.account, kind):
+            if subject in names:
+                resolve(tx, sweeper.account, kind, subject, job.now)
+
+
+def _unshown(sweeper: Sweeper, tx: Transaction, job: Round, key: Key,
+             start: datetime) -> Iterator[tuple[str, str, datetime]]:  # fmt: skip
+    """Yield (kind of finding, subject, moment) of what the stream told of a window and REST did not show."""
+    market, name, symbol = key
+    connection, account, end = tx.connection, sweeper.account, job.proven
+    if name == FILLS:
+        for (of, trade), at in witness.told_fills(connection, account, market, symbol, start, end):
+            if trade not in job.fills[market, of]:
+                yield UNCONFIRMED, f"fill:{market}:{of}:{trade}", at
+    elif name in (ORDERS, ALGO_ORDERS):
+        kind = "order" if name == ORDERS else "algo"
+        for order, at in witness.told_orders(connection, account, market, kind, symbol, start, end):
+            if order not in job.shown:
+                yield UNCONFIRMED_ORDER, ":".join(("order", *order)), at
+    elif name == TRANSFERS and BOOKS.get(market) == "income":
+        for fill, at in witness.unpaid_fills(connection, account, market, start, end):
+            yield "", ":".join(("income", market, *fill)), at
+
+
+def _disown(sweeper: Sweeper, tx: Transaction, kind: str, subject: str, at: datetime, now: datetime) -> None:
+    """Open a finding about what only the stream knows; a fill gets a row that says so, and stays."""
+    detail = {"at": at.isoformat(), "asked_at": now.isoformat()}
+    severity = "error" if kind == UNCONFIRMED else "warning"
     account = sweeper.account
-    for (market, name, symbol), read in job.reads.items():
-        if name != FILLS:
-            continue
-        shown = job.fills[market, symbol]
-        for trade_id, at in tx.streamed_fills(account, market, symbol, read.start + MILLISECOND, job.proven):
-            if trade_id in shown:
-                continue
-            if job.now - at > max(PATIENCE, 6 * sweeper.settle):
-                subject = f"fill:{market}:{symbol}:{trade_id}"
-                detail = {"traded_at": at.isoformat(), "asked_at": job.now.isoformat()}
-                if open_finding(sweeper.recorder, tx, account, UNCONFIRMED, "error", subject, detail, job.now,
-                                (at, at)):  # fmt: skip
-                    tx.withdraw_fill(account, market, symbol, trade_id, job.now)
-                continue
-            log.warning("REST lags", account=account, symbol=symbol, trade_id=trade_id, at=stamp(at))
-            job.proven = min(job.proven, at - MILLISECOND)
-        prefix = f"fill:{market}:{symbol}:"
-        for subject in tx.open_subjects(account, UNCONFIRMED, prefix):
-            if subject.removeprefix(prefix) in shown:
-                resolve(tx, account, UNCONFIRMED, subject, job.now)
+    fresh = open_finding(sweeper.recorder, tx, account, kind, severity, subject, detail, now, (at, at))
+    if fresh and kind == UNCONFIRMED:
+        _, market, symbol, trade_id = subject.split(":")
+        tx.withdraw_fill(account, market, symbol, trade_id, now)
 
 
 async def vanished(sweeper: Sweeper, job: Round) -> None:

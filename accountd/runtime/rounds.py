@@ -106,3 +106,11 @@ class Round:
         self.symbols[market] |= swept.symbols
         if swept.unproven:
             self.unproven.setdefault((market, dataset), []).extend(swept.unproven)
+
+    def fill_names(self) -> set[str]:
+        """Name the fills that the venue showed, as findings name them."""
+        return {":".join(("fill", *key, one)) for key, ids in self.fills.items() for one in ids}
+
+    def order_names(self) -> set[str]:
+        """Name the orders that the venue showed, as findings name them."""
+        return {":".join(("order", *key)) for key in self.shown}

@@ -184,20 +184,6 @@ class Proving:
             update(backfills).where(c.account_id == account_id, c.done_at.is_(None)).values(done_at=at)
         )
 
-    # -- what a sweep did not show again
-
-    def streamed_fills(self, account_id: str, market: str, symbol: str, start: datetime,
-                       end: datetime) -> list[tuple[str, datetime]]:  # fmt: skip
-        """Return (trade id, time) of the fills in a window that the stream told first."""
-        c = fills.c
-        found = self.connection.execute(
-            select(c.trade_id, c.traded_at).where(
-                c.account_id == account_id, c.market == market, c.symbol == symbol, c.source == "stream",
-                c.traded_at >= start, c.traded_at <= end,
-            ).order_by(c.traded_at)
-        )  # fmt: skip
-        return [(row[0], row[1]) for row in found]
-
     def withdraw_fill(self, account_id: str, market: str, symbol: str, trade_id: str, at: datetime) -> None:
         """Write beside a fill that the venue no longer shows it; the fill itself stays as it was told."""
         key = {"account_id": account_id, "market": market, "symbol": symbol, "trade_id": trade_id}

@@ -9,7 +9,7 @@ import typer
 from typer import core
 
 from accountd import __version__
-from accountd.cli import check, data, db, demo, export, pnl, query, reconcile, run, sim, status, verify
+from accountd.cli import audit, check, data, db, demo, export, pnl, query, reconcile, run, sim, status, verify
 from accountd.errors import AccountdError, SettingsError
 from accountd.runtime import logs
 
@@ -80,6 +80,7 @@ app.command("transfers")(data.transfers)
 app.command("pnl")(pnl.pnl)
 app.command("export")(export.export)
 app.command("query")(query.query)
+app.command("audit")(audit.audit)
 app.command("verify")(verify.verify)
 app.add_typer(db.app, name="db")
 app.command("sim")(sim.sim)

@@ -21,12 +21,12 @@ class Exchange(Conditional):
     """
 
     def fund(self, symbol: str, rate: Decimal) -> list[Income]:
-        """Pay funding in a symbol: longs pay `rate` of their notional at the mark price to shorts."""
+        """Pay funding in a symbol: longs pay `rate` of their worth at the mark price to shorts."""
         rows = []
         contract, now = self.symbols[symbol], self.clock.engine()
         for account in self.accounts.values():
             for (name, _side), versions in list(account.positions.items()):
-                amount = booked(-versions.now.quantity * self.marks[symbol] * rate)
+                amount = booked(-self.worth(contract, self.marks[symbol], versions.now.quantity) * rate)
                 if name != symbol or not amount:
                     continue
                 rows.append(self._book_income(account, "FUNDING_FEE", symbol, amount, contract.quote, now))

@@ -6,7 +6,7 @@ from decimal import Decimal
 from accountd.sim import events
 from accountd.sim.accounting import settle, sign
 from accountd.sim.engine import Engine
-from accountd.sim.model import ZERO, Account, Fill, Order, Symbol
+from accountd.sim.model import ZERO, Account, Fill, Order, Position, Symbol
 
 
 class Matching(Engine):
@@ -115,10 +115,19 @@ class Matching(Engine):
         price = price or order.price or self.marks[order.symbol]
         return self._execute(account, order, quantity, price, maker)
 
+    def worth(self, symbol: Symbol, price: Decimal, quantity: Decimal) -> Decimal:
+        """Return what a quantity is worth at a price, in the asset that margin is kept in."""
+        return price * quantity
+
+    def settle(self, position: Position, fill: Fill) -> tuple[Position, Decimal]:
+        """Apply a fill to a position; return what it becomes, and the profit in the margin's asset."""
+        return settle(position, fill)
+
     def _execute(
         self, account: Account, order: Order, quantity: Decimal, price: Decimal, maker: bool
     ) -> Fill:
-        symbol, now, quote = self.symbols[order.symbol], self.clock.engine(), price * quantity
+        symbol, now = self.symbols[order.symbol], self.clock.engine()
+        quote = self.worth(symbol, price, quantity)
         commission, fee_asset = self._commission(account, symbol, quote, maker)
         fill = Fill(
             symbol=order.symbol,
@@ -136,11 +145,12 @@ class Matching(Engine):
             maker=maker,
             time_ms=now,
         )
-        position, profit = settle(account.position(order.symbol, order.position_side), fill)
+        position, profit = self.settle(account.position(order.symbol, order.position_side), fill)
         fill = replace(fill, realized_pnl=profit)
         filled = order.filled + quantity
         status = "FILLED" if filled == order.quantity else "PARTIALLY_FILLED"
-        order = replace(order, filled=filled, quote=order.quote + quote, status=status, updated_ms=now)
+        spent = order.quote + price * quantity
+        order = replace(order, filled=filled, quote=spent, status=status, updated_ms=now)
         account.book(order.symbol).fills.append(fill)
         self._save_order(account, order)
         self._set_position(account, position)

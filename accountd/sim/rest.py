@@ -89,7 +89,13 @@ class RestApi:
 
     `symbolless_all_orders` False makes the symbol of allOrders mandatory, as before 2026-08-25.
     Counts `requests` by "METHOD path"; `forbidden` holds those that would change something.
+    Another futures product names its own paths and rows.
     """
+
+    listen_key = LISTEN_KEY
+    info_path = "/fapi/v1/exchangeInfo"
+    all_orders_path = "/fapi/v1/allOrders"
+    routes = ROUTES
 
     def __init__(
         self,
@@ -108,16 +114,16 @@ class RestApi:
         """Return the JSON body of the reply; raises Refused with what the venue says instead."""
         name = f"{request.method} {request.path}"
         self.requests[name] += 1
-        if request.path == LISTEN_KEY and request.method in ("POST", "PUT", "DELETE"):
+        if request.path == self.listen_key and request.method in ("POST", "PUT", "DELETE"):
             return self._listen_key(request)
         if request.method != "GET":
             self.forbidden[name] += 1
             self.limit.charge(1)
             raise refusals.key_unknown()
         params = signing.parameters(request.query, "")
-        if request.path == "/fapi/v1/exchangeInfo":
+        if request.path == self.info_path:
             self.limit.charge(1)
-            return market.exchange_info(Query(params, self.exchange, ANYONE), self.limit.limit)
+            return self.info(Query(params, self.exchange, ANYONE))
         route = self._route(request.path)
         if route is None:
             self.limit.charge(1)
@@ -126,10 +132,14 @@ class RestApi:
         account = self._signed(request) if route.signed else ANYONE
         return route.answer(Query(params, self.exchange, account, as_of_ms))
 
+    def info(self, query: Query) -> Any:
+        """Return exchangeInfo."""
+        return market.exchange_info(query, self.limit.limit)
+
     def _route(self, path: str) -> Route | None:
-        if path == "/fapi/v1/allOrders" and not self.symbolless_all_orders:
+        if path == self.all_orders_path and not self.symbolless_all_orders:
             return Route(endpoints.all_orders, 5)
-        return ROUTES.get(path)
+        return self.routes.get(path)
 
     def _signed(self, request: HttpRequest) -> Account:
         account = account_of(self.exchange, request)
@@ -143,6 +153,6 @@ class RestApi:
             return {"listenKey": self.keys.create(account)}
         if request.method == "PUT":
             return {"listenKey": self.keys.renew(account)}
-        self.forbidden["DELETE " + LISTEN_KEY] += 1
+        self.forbidden["DELETE " + self.listen_key] += 1
         self.keys.delete(account)
         return {}

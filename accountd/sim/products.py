@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from accountd.sim.coinm import Coinm
 from accountd.sim.exchange import Exchange
 from accountd.sim.margin import Margin
 from accountd.sim.margin_exchange import MarginExchange
@@ -13,6 +14,7 @@ PAIRS = ("BTCUSDT", "ETHUSDT")
 MARGINS = ("margin", "isolated")
 VENUES = {
     USDM: "binance-usdm",
+    "coinm": "binance-coinm",
     "spot": "binance-spot",
     "us": "binance-us",
     "margin": "binance-margin",
@@ -30,6 +32,8 @@ def build_products(exchange: Exchange, names: Iterable[str]) -> list[Product]:
     if "us" in wanted and ("spot" in wanted or margins):
         raise ValueError("spot and us have the same paths: serve one of them")
     made: list[Product] = []
+    if "coinm" in wanted:
+        made.append(Coinm(exchange))
     if "us" in wanted:
         made.append(Spot(exchange, mode="us"))
     elif "spot" in wanted or margins:

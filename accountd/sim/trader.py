@@ -41,7 +41,7 @@ class Deeds:
 
 
 class Trader(Deeds):
-    """Trades on one USDⓈ-M account."""
+    """Trades on one futures account; `conditional` False places no conditional orders."""
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class Trader(Deeds):
         self.exchange, self.account = exchange, exchange.account(account)
         self.rng = random.Random(f"{seed} {self.account.name}")
         self.rare = rare
+        self.conditional = True
         self.symbols = symbols or list(exchange.symbols)
 
     def step(self) -> None:
@@ -72,7 +73,7 @@ class Trader(Deeds):
         if orders:
             moves += [self._fill, self._part, self._cancel, self._amend]
             weights += [5, 4, 2, 1]
-        if len(self.exchange.open_algos(self.account)) < MAX_OPEN:
+        if self.conditional and len(self.exchange.open_algos(self.account)) < MAX_OPEN:
             moves.append(self._algo)
             weights.append(1)
         self.rng.choices(moves, weights)[0](symbol)

@@ -68,6 +68,13 @@ def _names(written: object) -> tuple[str, ...]:
     return tuple(word.lower() for word in values.read_words(written))
 
 
+def _is_service(url: str) -> bool:
+    """Tell whether Apprise knows what to do with an address; it is loaded only where it is used."""
+    from apprise import Apprise
+
+    return Apprise.instantiate(url, suppress_exceptions=True) is not None
+
+
 AlertTypes = Annotated[tuple[str, ...], values.PlainValidator(_alert_types)]
 Names = Annotated[tuple[str, ...], values.PlainValidator(_names)]
 
@@ -163,6 +170,8 @@ class Hook(Section):
             yield "command", "required for a command hook, such as /usr/bin/notify --urgent"
         if self.type == "apprise" and self.url is None:
             yield "url", "required for an Apprise hook, such as tgram://bot-token/chat-id"
+        elif self.type == "apprise" and not _is_service(self.url or ""):
+            yield "url", "an address that Apprise knows, such as tgram://bot-token/chat-id"
         if self.type == "nats" and (self.url is None or urlsplit(self.url).scheme not in NATS):
             yield "url", "the address of a server such as nats://127.0.0.1:4222"
         if self.type == "webhook":

@@ -55,6 +55,7 @@ class CommandSink:
             **self._environ,
             "ACCOUNTD_MESSAGE_ID": message.id,
             "ACCOUNTD_MESSAGE_TYPE": message.type,
+            **({"ACCOUNTD_MESSAGE_REPLAYED": "true"} if message.replayed else {}),
         }
         try:
             return await asyncio.create_subprocess_exec(

@@ -110,6 +110,8 @@ class WebhookSink:
             "webhook-id": message.id,
             "webhook-timestamp": str(timestamp),
         }
+        if message.replayed:
+            headers["accountd-replayed"] = "true"
         if self._keys:
             headers["webhook-signature"] = sign(self._keys, message.id, timestamp, message.body)
         return headers
@@ -142,7 +144,8 @@ def make(hook: Hook) -> WebhookSink:
     """
     if hook.url is None:
         raise ValueError("a webhook needs a URL")
-    keys = [base64.b64decode(secret.get_secret_value().removeprefix("whsec_")) for secret in hook.secret]
+    secrets = (secret.get_secret_value() for secret in (*hook.secret, *hook.secret_next))
+    keys = [base64.b64decode(secret.removeprefix("whsec_")) for secret in secrets]
     return WebhookSink(
         hook.url, keys, hook.timeout.total_seconds(), allow_private=hook.allow_private
     )

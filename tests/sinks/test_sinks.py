@@ -13,7 +13,7 @@ def test_every_sink_of_the_settings_has_its_file():
     assert sorted(sinks.kinds()) == sorted(AVAILABLE_SINKS)
 
 
-@pytest.mark.parametrize("kind", ["base", "_targets", "os", "nats"])
+@pytest.mark.parametrize("kind", ["base", "_targets", "os", "pigeon"])
 def test_what_is_no_sink_is_refused(kind):
     """A type is looked up among the sinks, never imported by whatever name."""
     with pytest.raises(LookupError, match="no sink"):

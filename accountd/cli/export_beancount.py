@@ -14,7 +14,7 @@ COMMODITY = re.compile(r"[A-Z][A-Z0-9'._-]{0,22}[A-Z0-9]")
 # Fills tell these already, one by one.
 TOLD_BY_FILLS = ("realized_pnl", "commission")
 INVERSE_OR_LINEAR = ("usdm", "coinm")
-EQUITY = {"transfer": "Transfers", "deposit": "Deposits", "withdrawal": "Withdrawals"}
+EQUITY = {"transfer": "Transfers", "deposit": "Deposits", "withdrawal": "Withdrawals", "dust": "Conversions"}
 
 
 class Ledger:

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from accountd.errors import DatabaseError, SchemaBusy, SchemaTooNew, SchemaTooOld
 from accountd.paths import migrations_dir
+from accountd.store import reference
 from accountd.store.engine import parse, reader_engine, reading, sqlite_file, writer_engine
 from accountd.store.faults import classify, translated
 
@@ -57,6 +58,8 @@ def upgrade(url: str, target: str = "head") -> Upgrade:
         _known(before)
         command.upgrade(_config(connection), target)
         after = _current(connection)
+        if after != before and after == _head():
+            reference.comment(connection)
     if after is None:
         raise SchemaTooOld("the migrations left no revision behind")
     return Upgrade(from_rev=before, to_rev=after, changed=before != after)

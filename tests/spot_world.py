@@ -1,4 +1,4 @@
-"""A world whose account trades spot: the simulated spot exchange, the daemon, and how their truths compare."""
+"""A world whose account trades spot: the simulated exchange, the daemon, and how their truths compare."""
 
 from collections import Counter
 from decimal import Decimal
@@ -66,7 +66,7 @@ class SpotWorld(World):
                 ],
             ),
             "balances": (
-                [balance_of(asset, b) for asset, b in truth["balances"].items() if any(balance_of("", b)[1:])],
+                [row for asset, b in truth["balances"].items() if any((row := balance_of(asset, b))[1:])],
                 [
                     (b["asset"], b["free"], b["locked"], b["total"])
                     for b in mine[tables.balances]

@@ -16,6 +16,7 @@ from accountd.errors import (
     DatabaseError,
     Fenced,
     KeyRefused,
+    SettingsError,
     VenueError,
     VenueGone,
     VenueUnavailable,
@@ -28,6 +29,7 @@ from accountd.runtime.connector import Connector
 from accountd.runtime.duties import OVERFLOW, ROTATION, SHUTTING, SILENT, Duties
 from accountd.runtime.intake import Intake
 from accountd.runtime.keepalive import KeepAlive
+from accountd.runtime.key_rights import KeyRights
 from accountd.runtime.link import Link, Socket
 from accountd.runtime.metrics import Metrics
 from accountd.runtime.recorder import Ledger, Recorder
@@ -68,6 +70,7 @@ class AccountRunner:
         self.intake = Intake(
             name, venue, recorder, health, metrics, self.clock, self.connector.keys, self._control
         )
+        self.rights = KeyRights(name, rest, recorder)
         self.link: Link | None = None
         self.pools: list[str] = []  # the weight pools that its requests count against
         self.sweeper: Sweeper
@@ -88,6 +91,10 @@ class AccountRunner:
                     started = True
                 lived = await self._life()
             except VenueGone as error:
+                self._say(State.CLOSED, str(error))
+                log.error("account given up", account=self.name, error=str(error))
+                return
+            except SettingsError as error:  # the record holds the account for another venue
                 self._say(State.CLOSED, str(error))
                 log.error("account given up", account=self.name, error=str(error))
                 return
@@ -204,7 +211,7 @@ class AccountRunner:
             self.name, self.settings, self.rest, self.sweeper, self.books, self.intake, self.connector,
             self._ask_turn,
         )  # fmt: skip
-        work = [*duties.all(link), self.auditor.run()]
+        work = [*duties.all(link), self.auditor.run(), self.rights.run()]
         tasks = [asyncio.create_task(duty, name=f"accountd-{self.name}-duty") for duty in work]
         lost = asyncio.create_task(link.lost.wait())
         turn = asyncio.create_task(self._turn.wait())

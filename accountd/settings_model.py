@@ -24,6 +24,8 @@ AVAILABLE_VENUES = (
     "binance-spot",
     "binance-usdm",
     "binance-coinm",
+    "binance-margin",
+    "binance-isolated-margin",
     "binance-portfolio",
     "binance-options",
     "binance-us",

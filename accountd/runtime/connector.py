@@ -50,7 +50,9 @@ class Connector:
         self.connects = connects
         self.books = books
         self.on_frame = on_frame
-        self.options = StreamOptions(form=account.stream_form, events=account.events, logon=account.logon)
+        self.options = StreamOptions(
+            form=account.stream_form, events=account.events, logon=account.logon, symbols=account.symbols
+        )
         self.keys: set[str] = set()
         self._wait = settings.request_timeout.total_seconds()
         self._requests = 0

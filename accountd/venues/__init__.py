@@ -2,6 +2,8 @@
 
 from accountd.venues.base import Venue
 from accountd.venues.binance_coinm import BinanceCoinm
+from accountd.venues.binance_isolated_margin import BinanceIsolatedMargin
+from accountd.venues.binance_margin import BinanceMargin
 from accountd.venues.binance_options import BinanceOptions
 from accountd.venues.binance_portfolio import BinancePortfolio
 from accountd.venues.binance_spot import BinanceSpot
@@ -10,6 +12,8 @@ from accountd.venues.binance_usdm import BinanceUsdm
 
 VENUES: dict[str, type[Venue]] = {
     "binance-coinm": BinanceCoinm,
+    "binance-isolated-margin": BinanceIsolatedMargin,
+    "binance-margin": BinanceMargin,
     "binance-spot": BinanceSpot,
     "binance-us": BinanceUs,
     "binance-options": BinanceOptions,

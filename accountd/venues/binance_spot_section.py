@@ -15,7 +15,7 @@ from accountd.core.told import BALANCES, FILLS, ORDERS, TRANSFERS, Notice
 from accountd.errors import BadRequest
 from accountd.venues.base import ExchangeInfo, Flow, Retention, Swept, SymbolInfo, from_ms, to_ms
 from accountd.venues.binance import exchange_info_of, read
-from accountd.venues.binance_asking import Asked, Asking
+from accountd.venues.binance_asking import Asked, Asking, Params
 from accountd.venues.binance_spot_wallet import Wallet
 from accountd.venues.paging import by_time, fetch, places, reply_to
 
@@ -55,7 +55,12 @@ class _Sors(msgspec.Struct):
 
 
 class SpotSection:
-    """One spot market. ``routed`` are the symbols whose orders may be filled by allocations."""
+    """One spot market. ``routed`` are the symbols whose orders may be filled by allocations.
+
+    ``limits`` say how many rows a page shows at most, where that is not the usual number.
+    """
+
+    limits: Mapping[str, int] = {}
 
     def __init__(self, market: str, asking: Asking, wallet: Wallet, routed: set[str],
                  retention: Mapping[str, Retention] = RETENTION) -> None:  # fmt: skip
@@ -129,23 +134,28 @@ class SpotSection:
         yield from ()
         return False
 
+    def fixed(self, symbol: str) -> Params:
+        """Return what a question about a symbol says beside the symbol."""
+        return ()
+
     def _history(self, kind: str, symbol: str, start: datetime, end: datetime, cursor: str) -> Flow[Swept]:
         """Read a history in windows of a day; a long stretch begins with the first rows there are.
 
         When those are all that there are, no window needs to be asked for.
         """
         first, start = Swept(), max(start, FIRST)
+        limit, fixed = self.limits.get(kind, LIMIT), self.fixed(symbol)
         if end - start > WIDE:
-            params = (("symbol", symbol), (cursor, "0"), ("limit", str(LIMIT)))
+            params = (("symbol", symbol), *fixed, (cursor, "0"), ("limit", str(limit)))
             page = yield from fetch(self.asking.call(kind, params), self.asking.read, first)
             found = places(page)
-            if page.size < LIMIT and len(found) == page.size:
+            if page.size < limit and len(found) == page.size:
                 return first
-            if found and page.size >= LIMIT:
+            if found and page.size >= limit:
                 start = max(start, from_ms(min(at for at, _ in found)))
         # The numbers of orders do not stand in the order of their last change, those of trades do.
         dense = "fromId" if kind == "fills" else None
-        question = self.asking.history(kind, symbol, dense, LIMIT, WINDOW)
+        question = self.asking.history(kind, symbol, dense, limit, WINDOW, params=fixed)
         swept = yield from by_time(question, to_ms(start), to_ms(end))
         swept.rows += first.rows
         swept.calls += first.calls

@@ -14,7 +14,7 @@ from accountd.venues.base import Ack, Call, Flow, Reply
 
 
 class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What settings say about the private stream.
+    """What settings say about the private stream. ``symbols`` are those to be listened to in any case.
 
     ``form`` and ``events`` shape a listen key's address. ``logon``: log the connection on (Ed25519 keys
     only) instead of signing the subscription.
@@ -23,6 +23,7 @@ class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     form: str = "query"
     events: tuple[str, ...] = ()
     logon: bool = False
+    symbols: tuple[str, ...] = ()
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):

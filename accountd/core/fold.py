@@ -355,17 +355,18 @@ class Fold:
             ringing.notice(self, told)
 
     def finding(self, kind: str, severity: str, subject: str, detail: Mapping[str, object]) -> None:
-        """Open a finding; the same kind and subject is the same finding."""
+        """Open a finding; the same kind and subject is the same finding, which keeps when it was opened."""
         name = finding_name(self.beliefs.account_id, kind, subject)
-        if name in self.changes.findings:
-            return
+        before = self.changes.findings.get(name)
         found = Finding(
             finding_id=name, kind=kind, severity=severity, subject=subject,
-            detail={**detail, "journal_seq": self.seq}, opened_at=self.telling.received_at,
+            detail={**detail, "journal_seq": self.seq},
+            opened_at=self.telling.received_at if before is None else before.opened_at,
         )  # fmt: skip
         self.changes.findings[name] = found
         self.changed = True
-        ringing.finding(self, found)
+        if before is None:
+            ringing.finding(self, found)
 
 
 def _settle(held: Any, told: Any) -> None:

@@ -158,108 +158,24 @@ class World:
         finally:
             engine.dispose()
 
-    def differences(self, account="main"):
-        """Compare the record with the exchange's truth; empty when they say the same."""
-        truth, found = self.exchange.truth(account), {}
-        mine = {
-            table: self.rows(table, table.c.account_id == account)
+    def truth(self, account="main"):
+        """Return all that happened on the exchange."""
+        return self.exchange.truth(account)
+
+    def recorded(self, account="main", market=None):
+        """Return the record's rows by table, of one market or of all."""
+        return {
+            table: [
+                row
+                for row in self.rows(table, table.c.account_id == account)
+                if market in (None, row["market"])
+            ]
             for table in (tables.fills, tables.orders, tables.balances, tables.positions, tables.transfers)
         }
-        d = Decimal
-        pairs = {
-            "fills": (
-                [
-                    (
-                        f["symbol"],
-                        str(f["trade_id"]),
-                        str(f["order_id"]),
-                        f["side"],
-                        d(f["price"]),
-                        d(f["quantity"]),
-                        d(f["commission"]),
-                        f["commission_asset"],
-                        d(f["realized_pnl"]),
-                        f["maker"],
-                        f["time_ms"],
-                    )
-                    for f in truth["fills"]
-                ],
-                [
-                    (
-                        f["symbol"],
-                        f["trade_id"],
-                        f["order_id"],
-                        f["side"],
-                        f["price"],
-                        f["quantity"],
-                        f["commission"],
-                        f["commission_asset"],
-                        f["realized_pnl"],
-                        f["is_maker"],
-                        ms(f["traded_at"]),
-                    )
-                    for f in mine[tables.fills]
-                ],
-            ),
-            "orders": (
-                [
-                    (
-                        o["symbol"],
-                        str(o["order_id"]),
-                        o["status"],
-                        d(o["filled"]),
-                        d(o["quantity"]),
-                        d(o["price"]),
-                        o["client_order_id"],
-                    )
-                    for o in truth["orders"]
-                ],
-                [
-                    (
-                        o["symbol"],
-                        o["order_id"],
-                        o["status"],
-                        o["filled_quantity"],
-                        o["quantity"],
-                        o["price"],
-                        o["client_order_id"],
-                    )
-                    for o in mine[tables.orders]
-                    if o["kind"] == "order"
-                ],
-            ),
-            "algo orders": (
-                [
-                    (o["symbol"], str(o["algo_id"]), o["status"], str(o["order_id"] or ""))
-                    for o in truth["algo_orders"]
-                ],
-                [
-                    (o["symbol"], o["order_id"], o["status"], o["actual_order_id"] or "")
-                    for o in mine[tables.orders]
-                    if o["kind"] == "algo"
-                ],
-            ),
-            "balances": (
-                [(asset, d(total)) for asset, total in truth["balances"].items()],
-                [(b["asset"], b["total"]) for b in mine[tables.balances]],
-            ),
-            "positions": (
-                [(p["symbol"], d(p["quantity"])) for p in truth["positions"]],
-                [(p["symbol"], p["quantity"]) for p in mine[tables.positions] if p["quantity"]],
-            ),
-            "transfers": (
-                [
-                    (t["type"].lower(), str(t["tran_id"]), t["asset"], d(t["amount"]))
-                    for t in truth["transfers"]
-                ],
-                [(t["kind"], t["transfer_id"], t["asset"], t["amount"]) for t in mine[tables.transfers]],
-            ),
-        }
-        for what, (there, here) in pairs.items():
-            missing, extra = Counter(there) - Counter(here), Counter(here) - Counter(there)
-            if missing or extra:
-                found[what] = {"missing": list(missing)[:5], "extra": list(extra)[:5]}
-        return found
+
+    def differences(self, account="main"):
+        """Compare the record with the exchange's truth; empty when they say the same."""
+        return compare(self.truth(account), self.recorded(account))
 
     async def agreed(self, seconds=15.0, account="main"):
         """Wait until the record equals the truth and no gap is open."""
@@ -279,12 +195,109 @@ class World:
         """Wait until every fill since the first start rang, then check that none rang twice."""
         (account,) = self.rows(tables.accounts, tables.accounts.c.name == "main")
         born = ms(account["created_at"])
-        fills = self.exchange.truth("main")["fills"]
+        fills = self.truth("main")["fills"]
         due = {(f["symbol"], str(f["trade_id"])) for f in fills if f["time_ms"] >= born}
         await self.until(lambda: set(self.hook.fills()) >= due, seconds)
         rung = self.hook.fills()
         assert sorted(rung) == sorted(due)
         assert all(len(set(bodies)) == 1 for bodies in self.hook.bodies.values())
+
+
+def compare(truth, mine):
+    """Compare recorded rows of a futures market with its truth; empty when they say the same."""
+    found = {}
+    d = Decimal
+    pairs = {
+        "fills": (
+            [
+                (
+                    f["symbol"],
+                    str(f["trade_id"]),
+                    str(f["order_id"]),
+                    f["side"],
+                    d(f["price"]),
+                    d(f["quantity"]),
+                    d(f["commission"]),
+                    f["commission_asset"],
+                    d(f["realized_pnl"]),
+                    f["maker"],
+                    f["time_ms"],
+                )
+                for f in truth["fills"]
+            ],
+            [
+                (
+                    f["symbol"],
+                    f["trade_id"],
+                    f["order_id"],
+                    f["side"],
+                    f["price"],
+                    f["quantity"],
+                    f["commission"],
+                    f["commission_asset"],
+                    f["realized_pnl"],
+                    f["is_maker"],
+                    ms(f["traded_at"]),
+                )
+                for f in mine[tables.fills]
+            ],
+        ),
+        "orders": (
+            [
+                (
+                    o["symbol"],
+                    str(o["order_id"]),
+                    o["status"],
+                    d(o["filled"]),
+                    d(o["quantity"]),
+                    d(o["price"]),
+                    o["client_order_id"],
+                )
+                for o in truth["orders"]
+            ],
+            [
+                (
+                    o["symbol"],
+                    o["order_id"],
+                    o["status"],
+                    o["filled_quantity"],
+                    o["quantity"],
+                    o["price"],
+                    o["client_order_id"],
+                )
+                for o in mine[tables.orders]
+                if o["kind"] == "order"
+            ],
+        ),
+        "algo orders": (
+            [
+                (o["symbol"], str(o["algo_id"]), o["status"], str(o["order_id"] or ""))
+                for o in truth["algo_orders"]
+            ],
+            [
+                (o["symbol"], o["order_id"], o["status"], o["actual_order_id"] or "")
+                for o in mine[tables.orders]
+                if o["kind"] == "algo"
+            ],
+        ),
+        "balances": (
+            [(asset, d(total)) for asset, total in truth["balances"].items()],
+            [(b["asset"], b["total"]) for b in mine[tables.balances]],
+        ),
+        "positions": (
+            [(p["symbol"], d(p["quantity"])) for p in truth["positions"]],
+            [(p["symbol"], p["quantity"]) for p in mine[tables.positions] if p["quantity"]],
+        ),
+        "transfers": (
+            [(t["type"].lower(), str(t["tran_id"]), t["asset"], d(t["amount"])) for t in truth["transfers"]],
+            [(t["kind"], t["transfer_id"], t["asset"], t["amount"]) for t in mine[tables.transfers]],
+        ),
+    }
+    for what, (there, here) in pairs.items():
+        missing, extra = Counter(there) - Counter(here), Counter(here) - Counter(there)
+        if missing or extra:
+            found[what] = {"missing": list(missing)[:5], "extra": list(extra)[:5]}
+    return found
 
 
 def ms(moment):

@@ -1,0 +1,67 @@
+"""binance-coinm end to end, against the simulated COIN-M futures and their faults."""
+
+from decimal import Decimal as D
+
+from accountd.store import tables
+from tests.coinm_world import CoinmWorld
+
+
+async def test_first_sync_and_stream_are_exact(database_url):
+    """History, then live trading: everything equals the truth, and only what is new rings."""
+    world = CoinmWorld(database_url)
+    world.coinm.backfill("main", 1.5, 40, 3)
+    async with world:
+        await world.trade(80, rate=400)
+        await world.agreed(40)
+        await world.rang()
+        assert not world.coinm.counters()["forbidden"]
+        assert {row["market"] for row in world.rows(tables.fills)} == {"coinm"}
+        for fill in world.rows(tables.fills):
+            size = D(100) if fill["symbol"].startswith("BTC") else D(10)
+            assert fill["quote_quantity"] == fill["quantity"] * size
+        assert not [row for row in world.rows(tables.findings) if row["severity"] == "error"]
+        assert await world.stop() == 0
+
+
+FAULTS = [
+    [("close", {})],
+    [("rst", {})],
+    [("refuse", {"seconds": 0.3}), ("rst", {})],
+    [
+        ("duplicate", {"p": 0.4, "seconds": 1}), ("reorder", {"p": 0.4, "seconds": 1}),
+        ("drop", {"p": 0.3, "seconds": 1}), ("torn_frame", {"n": 3}), ("extra_fields", {"seconds": 1}),
+    ],
+    [("expire_key", {})],
+    [("replace_key", {})],
+    [("stale_rest", {"seconds": 0.3, "lasting": 1}), ("torn_json", {"n": 1}), ("close", {})],
+    [("html", {"n": 1, "status": 200}), ("http_5xx", {"n": 2, "status": 503}), ("close", {})],
+    [("rate_limit", {"n": 1, "retry_after": 1}), ("close", {})],
+    [("ban", {"seconds": 1}), ("close", {})],
+    [("expire_key", {"told": False})],
+    [("blackhole", {"seconds": 0.3})],
+]  # fmt: skip
+
+
+async def test_every_fault_heals(sqlite_url):
+    """Through one fault after the other, trading all the while, the record equals the truth in the end."""
+    async with CoinmWorld(sqlite_url) as world:
+        for faults in FAULTS:
+            for fault, options in faults:
+                world.faults.inject(fault, **options)
+            await world.trade(15, rate=100)
+            await world.until(world.live, 20)
+        await world.trade(10)
+        await world.agreed(20)
+        await world.rang()
+
+
+async def test_without_an_algo_service(sqlite_url):
+    """Where COIN-M has no conditional orders yet, everything else is complete and nothing is refused."""
+    async with CoinmWorld(sqlite_url, coinm={"algo_service": False}) as world:
+        await world.trade(30)
+        world.faults.inject("rst")
+        await world.trade(20)
+        await world.until(world.live, 20)
+        await world.agreed(20)
+        assert world.coinm.requests["GET /dapi/v1/openAlgoOrders"]
+        assert not [row for row in world.rows(tables.findings) if row["kind"] == "symbol_refused"]

@@ -9,7 +9,23 @@ import typer
 from typer import core
 
 from accountd import __version__
-from accountd.cli import audit, check, data, db, demo, export, pnl, query, reconcile, run, sim, status, verify
+from accountd.cli import (
+    audit,
+    backfill,
+    check,
+    data,
+    db,
+    demo,
+    export,
+    pnl,
+    query,
+    reconcile,
+    replay,
+    run,
+    sim,
+    status,
+    verify,
+)
 from accountd.errors import AccountdError, SettingsError
 from accountd.runtime import logs
 
@@ -72,6 +88,7 @@ app.command("run")(run.run)
 app.command("check")(check.check)
 app.command("status")(status.status)
 app.command("reconcile")(reconcile.reconcile)
+app.command("backfill")(backfill.backfill)
 app.command("orders")(data.orders)
 app.command("fills")(data.fills)
 app.command("balances")(data.balances)
@@ -82,6 +99,7 @@ app.command("export")(export.export)
 app.command("query")(query.query)
 app.command("audit")(audit.audit)
 app.command("verify")(verify.verify)
+app.command("replay")(replay.replay)
 app.add_typer(db.app, name="db")
 app.command("sim")(sim.sim)
 

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import itertools
 from collections import deque
+from collections.abc import Hashable
 from datetime import datetime
 from enum import IntEnum
 
@@ -37,8 +38,8 @@ REACH = {
 
 
 class _Waiter:
-    def __init__(self, priority: Priority, turn: int) -> None:
-        self.rank = (priority, turn)
+    def __init__(self, priority: Priority, due: float, turn: int) -> None:
+        self.rank = (priority, due, turn)
         self.first = asyncio.Event()
 
     def __lt__(self, other: _Waiter) -> bool:
@@ -54,8 +55,16 @@ class _Pool:
         self.used = 0
         self.waiters: list[_Waiter] = []
         self.paused_until = 0.0
+        self.served: dict[Priority, float] = {}  # how far the sharing out has come, in weight
+        self.shares: dict[tuple[Priority, Hashable], float] = {}  # ... for each of those who ask
         self.told_used = 0
         self.told_until = 0.0
+
+    def due(self, priority: Priority, who: Hashable, weight: int) -> float:
+        """Return when a request is due, in weight shared out so far: start-time fair queueing."""
+        start = max(self.served.get(priority, 0.0), self.shares.get((priority, who), 0.0))
+        self.shares[priority, who] = start + weight
+        return start
 
     def expire(self, now: float) -> None:
         while self.spent and self.spent[0][0] <= now - WINDOW:
@@ -108,10 +117,14 @@ class Budget:
         """Return seconds until the pool may be used again; 0 when it may."""
         return max(0.0, self._pool(pool).paused_until - self._clock.monotonic())
 
-    async def acquire(self, pool: str, weight: int, priority: Priority) -> None:
-        """Wait until ``weight`` may be spent, and spend it."""
+    async def acquire(self, pool: str, weight: int, priority: Priority, who: Hashable = None) -> None:
+        """Wait until ``weight`` may be spent, and spend it.
+
+        Within a priority the scarce weight is shared: ``who`` has spent less goes first, however many
+        requests the others have lined up.
+        """
         state = self._pool(pool)
-        waiter = _Waiter(priority, next(self._turns))
+        waiter = _Waiter(priority, state.due(priority, who, weight), next(self._turns))
         heapq.heappush(state.waiters, waiter)
         try:
             while True:
@@ -125,6 +138,7 @@ class Budget:
                 if wait <= 0:
                     state.spent.append((now, weight))
                     state.used += weight
+                    state.served[priority] = max(state.served.get(priority, 0.0), waiter.rank[1])
                     return
                 await self._clock.sleep(wait)
         finally:

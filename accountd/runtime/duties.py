@@ -26,6 +26,7 @@ INCOME_EVERY = 5.0  # seconds at least between two reads of the income: one cost
 INCOME_SHARE = 10  # income is read this many times in a sweep interval while there is trading
 RENEW_WAIT = 60.0  # seconds at most between attempts to renew a token
 FAILURES = 2  # slow sweeps in a row that fail before what they leave unproven is called a gap
+WISHES = 5.0  # seconds between looks at what a command asks for
 HINT_WAIT = 1.0  # seconds in which hints gather
 
 # Why a link must end.
@@ -97,7 +98,16 @@ class Duties:
                 await self.sweeper.deepen()
             except VenueError as error:
                 self._tolerate("backfill interrupted", error)
-            await self.clock.sleep(self.settings.sweep_interval.total_seconds())
+            await self._leisure()
+
+    async def _leisure(self) -> None:
+        """Wait a sweep interval, or until somebody asks for older history (`accountd backfill`)."""
+        left = self.settings.sweep_interval.total_seconds()
+        while left > 0:
+            await self.clock.sleep(min(left, WISHES))
+            left -= WISHES
+            if await self.sweeper.recorder.submit(lambda tx: tx.is_backfill_due(self.name)):
+                return
 
     async def follow_hints(self) -> None:
         """Sweep at once where the stream said that there is more to know."""

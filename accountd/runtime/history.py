@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from accountd.core.ringing import stamp
+from accountd.core.stretches import Stretch, backwards, missing
 from accountd.core.told import ALGO_ORDERS, FILLS, ORDERS, TRANSFERS
 from accountd.errors import BadRequest
-from accountd.runtime.rounds import Cursors, Ground, Round
+from accountd.runtime import proof
+from accountd.runtime.findings import open_finding
+from accountd.runtime.rounds import Ground, Read, Round, Step
+from accountd.store.proving import FOR_EVER
 from accountd.store.writer import Transaction
 from accountd.venues.base import Flow, Swept
 
@@ -15,29 +21,56 @@ if TYPE_CHECKING:
     from accountd.runtime.sweeper import Sweeper
 
 ENOUGH = timedelta(seconds=1)  # a shorter stretch than this is not missing
+Coverage = dict[tuple[str, str, str], list[Stretch]]  # by dataset, market, symbol
+Task = tuple[Ground, str, str, Stretch]
 
 
-async def deepen(sweeper: Sweeper, job: Round) -> None:
-    """Read every dataset from where it is wanted to where its proof begins.
+async def deepen(sweeper: Sweeper, job: Round, step: Step | None = None) -> None:
+    """Read every dataset from where it is wanted to where its proof begins, and what was left out between.
 
-    Nothing is asked when nothing is missing. What is done stays done if this is interrupted.
+    Each piece is proven when it is read: what is done stays done, whatever interrupts this, and nothing is
+    asked when nothing is missing. ``step`` is told how many pieces are done, of how many known so far.
 
     Raises:
         VenueError: the venue does not answer; the next call goes on from there.
     """
-    cursors = await sweeper.recorder.submit(lambda tx: tx.cursors(sweeper.account))
+    sweeper.wanted = await sweeper.recorder.submit(lambda tx: tx.wanted_since(sweeper.account))
+    done = 0
     for ground in sweeper.grounds:
-        market = ground.market
-        await _read(sweeper, job, cursors, ground, TRANSFERS, "")
-        if ground.orders_whole:
-            await _read(sweeper, job, cursors, ground, ORDERS, "")
+        for names in ((TRANSFERS, ORDERS), (ALGO_ORDERS, FILLS, ORDERS)):
+            tasks = [task async for task in _tasks(sweeper, job, ground, names)]
+            for number, task in enumerate(tasks, 1):
+                await _read(sweeper, job, *task)
+                done += 1
+                if step is not None:
+                    step(sweeper.account, done, done + len(tasks) - number)
+    await sweeper.recorder.submit(lambda tx: _finish(sweeper, tx, job))
+
+
+async def _tasks(sweeper: Sweeper, job: Round, ground: Ground, names: tuple[str, ...]) -> AsyncIterator[Task]:
+    """Yield what is to be read: income and whole lists first, because they name the symbols of the rest."""
+    market = ground.market
+    proven: Coverage = await sweeper.recorder.submit(lambda tx: tx.stretches(sweeper.account))
+    if TRANSFERS in names:
+        whole = [TRANSFERS, *([ORDERS] if ground.orders_whole else [])]
+        keys = [(name, "") for name in whole]
+    else:
         known = await sweeper.known(market)
         pinned = {name for name in sweeper.pinned if len(sweeper.grounds) == 1 or name in ground.symbols}
-        for symbol in sorted(pinned | set(known) | job.symbols[market]):
-            if not ground.orders_whole:
-                await _read(sweeper, job, cursors, ground, ORDERS, symbol)
-            await _read(sweeper, job, cursors, ground, ALGO_ORDERS, symbol)
-            await _read(sweeper, job, cursors, ground, FILLS, symbol)
+        keys = [
+            (name, symbol)
+            for symbol in sorted(pinned | set(known) | job.symbols[market])
+            for name in names if name != ORDERS or not ground.orders_whole
+        ]  # fmt: skip
+    for name, symbol in keys:
+        if not ground.has(name):
+            continue
+        held = proven.get((name, market, symbol), [])
+        until = max((end for _, end in held), default=job.proven)
+        wanted = (sweeper.first(ground, name, job.now), until)
+        for hole in missing(wanted, held, ENOUGH):
+            for part in backwards(hole, ground.section.retention[name].window):
+                yield ground, name, symbol, part
 
 
 def _flow(ground: Ground, dataset: str, symbol: str, start: datetime, end: datetime) -> Flow[Swept]:
@@ -51,30 +84,68 @@ def _flow(ground: Ground, dataset: str, symbol: str, start: datetime, end: datet
     return section.fills(symbol, start, end)
 
 
-async def _read(
-    sweeper: Sweeper, job: Round, cursors: Cursors, ground: Ground, dataset: str, symbol: str
-) -> None:
-    """Read one dataset of one symbol back to where it is wanted, and move the beginning of its proof."""
-    if not ground.has(dataset):
-        return
-    market = ground.market
-    first = sweeper.first(ground, dataset, job.now)
-    proven = cursors.get((dataset, market, symbol))
-    until: datetime = proven[0] if proven else job.proven
-    if until - first < ENOUGH:
-        return
-    history = _flow(ground, dataset, symbol, first, until)
+async def _read(sweeper: Sweeper, job: Round, ground: Ground, dataset: str, symbol: str,
+                part: Stretch) -> None:  # fmt: skip
+    """Read one piece of one dataset of one symbol, prove it, and close the gaps that it fills."""
+    key, read = (ground.market, dataset, symbol), Read(part[0])
+    job.unproven.pop((ground.market, dataset), None)
     try:
-        swept = await sweeper.rest.run(history, job.priority, sweeper.recording(job))
+        swept = await sweeper.rest.run(
+            _flow(ground, dataset, symbol, *part), job.priority, sweeper.recording(job, read)
+        )
     except BadRequest:
         return  # the sweeps open a finding about it
-    job.took(market, dataset, swept)
+    job.took(ground.market, dataset, swept)
+    await sweeper.recorder.submit(
+        lambda tx: proof.stretch(sweeper, tx, job, key, part[0], part[1], read, "backfill")
+    )
 
-    def write(tx: Transaction) -> None:
-        begin = first
-        for hole in sorted(swept.unproven, key=lambda one: one.start):
-            tx.open_gap(sweeper.account, dataset, market, symbol, hole.start, hole.reason, job.now, hole.end)
-            begin = max(begin, hole.end)
-        tx.extend_coverage(sweeper.account, dataset, market, symbol, begin, until, job.now)
 
-    await sweeper.recorder.submit(write)
+def _finish(sweeper: Sweeper, tx: Transaction, job: Round) -> None:
+    """Say what the account as a whole is proven of now, and what nobody can read any more."""
+    for ground in sweeper.grounds:
+        for name in (ALGO_ORDERS, FILLS, ORDERS):
+            if ground.has(name) and not (name == ORDERS and ground.orders_whole):
+                _deepest(sweeper, tx, job, ground, name)
+    if sweeper.wanted is None:
+        return
+    for ground in sweeper.grounds:
+        for name in (ORDERS, ALGO_ORDERS, FILLS, TRANSFERS):
+            if ground.has(name):
+                _beyond(sweeper, tx, job, ground, name, sweeper.wanted)
+    tx.end_backfill(sweeper.account, job.now)
+
+
+def _deepest(sweeper: Sweeper, tx: Transaction, job: Round, ground: Ground, name: str) -> None:
+    """Let the proof of the whole begin where that of its last symbol begins."""
+    market = ground.market
+    proven = tx.stretches(sweeper.account)
+    whole = max(proven.get((name, market, ""), []), default=None)
+    firsts = [stretches[-1][0] for (dataset, m, symbol), stretches in proven.items()
+              if (dataset, m) == (name, market) and symbol]  # fmt: skip
+    if whole is not None and firsts and max(firsts) < whole[0]:
+        tx.extend_coverage(sweeper.account, name, market, "", max(firsts), whole[0], job.now)
+
+
+def _beyond(sweeper: Sweeper, tx: Transaction, job: Round, ground: Ground, name: str,
+            since: datetime) -> None:  # fmt: skip
+    """State what was asked for and is older than the venue keeps: a gap that stays open for ever."""
+    account, market = sweeper.account, ground.market
+    oldest = sweeper.oldest(ground, name, job.now)
+    starts = [one[0] for one in tx.stretches(account).get((name, market, ""), [])]
+    until = min([oldest, *starts])
+    if since >= oldest:
+        return
+    known = [
+        gap for gap in tx.open_gaps(account)
+        if (gap.dataset, gap.market, gap.symbol, gap.reason) == (name, market, "", FOR_EVER)
+    ]  # fmt: skip
+    if known:
+        until = min(gap.from_time for gap in known)
+    if until - since >= ENOUGH:
+        tx.open_gap(account, name, market, "", since, FOR_EVER, job.now, until)
+    kept = ground.section.retention[name].keeps_unfilled
+    if kept is not None:
+        detail = {"from": stamp(since), "to": stamp(job.now - kept), "what": "orders that ended unfilled"}
+        open_finding(sweeper.recorder, tx, account, "history_forgotten", "info", f"{name}:{market}:unfilled",
+                     detail, job.now, (since, job.now - kept))  # fmt: skip

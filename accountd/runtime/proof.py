@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from accountd.core import local
 from accountd.core.changes import OrderKey
 from accountd.core.doubts import DRIFT
 from accountd.core.ringing import stamp
 from accountd.core.ties import BOOKS
 from accountd.core.told import ALGO_ORDERS, BALANCES, DATASETS, FILLS, ORDERS, POSITIONS, TRANSFERS
 from accountd.errors import BadRequest
-from accountd.runtime.findings import open_finding, resolve
+from accountd.runtime.findings import close_gaps, open_finding, resolve
 from accountd.runtime.rounds import Cursors, Ground, Read, Round
 from accountd.store import witness
 from accountd.store.late import LATE
@@ -48,7 +49,7 @@ async def piece(sweeper: Sweeper, job: Round, key: Key, start: datetime, end: da
     """Prove a piece of a long stretch at once: an interrupted sweep goes on from there."""
     end = min(end, job.proven - PATIENCE)  # what is fresher waits for the end of the sweep: replicas lag
     if start < end:
-        await sweeper.recorder.submit(lambda tx: _stretch(sweeper, tx, job, key, start, end, job.reads[key]))
+        await sweeper.recorder.submit(lambda tx: stretch(sweeper, tx, job, key, start, end, job.reads[key]))
 
 
 async def prove(sweeper: Sweeper, job: Round, cursors: Cursors, *, whole: bool = True) -> None:
@@ -60,7 +61,7 @@ async def prove(sweeper: Sweeper, job: Round, cursors: Cursors, *, whole: bool =
     def write(tx: Transaction) -> None:
         _heed_lag(sweeper, tx, job)
         for key, read in job.reads.items():
-            _stretch(sweeper, tx, job, key, read.start, job.proven, read)
+            stretch(sweeper, tx, job, key, read.start, job.proven, read)
         if not whole:
             return
         for ground in sweeper.grounds:
@@ -81,7 +82,7 @@ def _whole(sweeper: Sweeper, tx: Transaction, job: Round, cursors: Cursors, grou
     if name in (BALANCES, POSITIONS):
         # a snapshot proves its moment, not what was before
         known = cursors.get((name, ground.market, ""))
-        _stretch(sweeper, tx, job, key, known[1] if known else job.proven, job.proven, job.snapshot)
+        stretch(sweeper, tx, job, key, known[1] if known else job.proven, job.proven, job.snapshot)
         return
     read = {symbol for market, dataset, symbol in job.reads if (market, dataset) == (ground.market, name)}
     start = sweeper.start(cursors, ground, name, "", job.now, timedelta(0))
@@ -91,7 +92,7 @@ def _whole(sweeper: Sweeper, tx: Transaction, job: Round, cursors: Cursors, grou
             total.add(job.reads[market, dataset, symbol])
     if name == FILLS or ground.sweepable() <= read | _refused(job, ground.market, name):
         # every fill leaves a trace in what spans all symbols: those without one have no fills
-        _stretch(sweeper, tx, job, key, start, job.proven, total)
+        stretch(sweeper, tx, job, key, start, job.proven, total)
         return
     _slowest(sweeper, tx, job, ground, name, total)
 
@@ -108,31 +109,33 @@ def _slowest(sweeper: Sweeper, tx: Transaction, job: Round, ground: Ground, name
     start = max(proven[symbol][0] for symbol in needed)
     end = min(proven[symbol][1] for symbol in needed)
     if start < end:
-        _stretch(sweeper, tx, job, (ground.market, name, ""), start, end, total)
+        stretch(sweeper, tx, job, (ground.market, name, ""), start, end, total)
 
 
 def _refused(job: Round, market: str, name: str) -> set[str]:
     return {symbol for m, dataset, symbol in job.refused if (m, dataset) == (market, name)}
 
 
-def _stretch(sweeper: Sweeper, tx: Transaction, job: Round, key: Key, start: datetime, end: datetime,
-             read: Read | None) -> None:  # fmt: skip
+def stretch(sweeper: Sweeper, tx: Transaction, job: Round, key: Key, start: datetime, end: datetime,
+            read: Read | None, occasion: str = "") -> None:  # fmt: skip
     """Add a stretch to the coverage, but for the holes that could not be read, with its evidence."""
     account, (market, name, symbol) = sweeper.account, key
     begin = start
-    for hole in _holes(job, key):
+    for hole in _holes(job, key, end):
         reason = f"{name}: {hole.reason}"
         if not _grown(tx, account, key, reason, hole):
             tx.open_gap(account, name, market, symbol, hole.start, reason, job.now, hole.end)
-        if begin < hole.start <= end:
+        if begin < hole.start:
             tx.extend_coverage(account, name, market, symbol, begin, hole.start, job.now)
         begin = max(begin, hole.end)
     if begin > end:
         return
     tx.extend_coverage(account, name, market, symbol, begin, end, job.now)
+    if symbol or occasion:
+        close_gaps(sweeper.recorder, tx, account, (name, market, symbol), (begin, end), job.now)
     if read is not None:
         by = Evidence(
-            sweep=job.priority.name.lower(), requests=",".join(sorted(read.requests)),
+            sweep=occasion or job.priority.name.lower(), requests=",".join(sorted(read.requests)),
             asked_by=" and ".join(sorted(read.asked_by, reverse=True)), calls=read.calls, rows=read.rows,
         )  # fmt: skip
         tx.add_evidence(account, name, market, symbol, begin, end, job.now, by)
@@ -148,9 +151,10 @@ def _grown(tx: Transaction, account: str, key: Key, reason: str, hole: Window) -
     return False
 
 
-def _holes(job: Round, key: Key) -> list[Window]:
+def _holes(job: Round, key: Key, end: datetime) -> list[Window]:
     market, name, symbol = key
-    holes = [hole for hole in job.unproven.get((market, name), []) if hole.symbol in (symbol, None)]
+    told = job.unproven.get((market, name), [])
+    holes = [hole for hole in told if hole.symbol in (symbol, None) and hole.start <= end]
     return sorted(holes, key=lambda one: one.start)
 
 
@@ -224,17 +228,8 @@ async def vanished(sweeper: Sweeper, job: Round) -> None:
             missing.append(key)
     if missing:
         log.warning("orders the venue no longer shows", account=sweeper.account, orders=len(missing))
-        await sweeper.recorder.submit(lambda tx: _mark_missing(sweeper, tx, missing, job.now))
-
-
-def _mark_missing(sweeper: Sweeper, tx: Transaction, keys: list[OrderKey], now: datetime) -> None:
-    tx.mark_missing(sweeper.account, keys, now)
-    beliefs = sweeper.ledger.beliefs
-    for key in keys:
-        if beliefs is not None and (order := beliefs.open.pop(key, None)) is not None:
-            order.missing_since = now
-        detail = {"since": stamp(now)}
-        tx.open_finding(sweeper.account, "order_missing", "warning", ":".join(key), detail, now)
+        now = sweeper.recorder.clock.now()  # through the journal, so that a replay knows it too
+        await sweeper.recorder.record(local.missing(sweeper.account, missing, job.now, now))
 
 
 async def absent(sweeper: Sweeper, job: Round, swept: Swept) -> None:

@@ -102,9 +102,17 @@ class RestClient:
         for pool, limit in info.limits.items():
             self.budget.set_limit(self.pool(pool), limit)
 
+    def heed(self, pool: str, refusal: VenueError) -> None:
+        """Let nobody use a pool for as long as a refusal asks; a ban is about the whole address."""
+        if not isinstance(refusal, RateLimited):
+            return
+        banned = self.venue.pools if isinstance(refusal, Banned) else ()
+        for name in {pool, *banned}:
+            self.budget.pause(self.pool(name), refusal.retry_after or 0.0)
+
     async def spend(self, pool: str, weight: int, priority: Priority) -> None:
         """Wait until ``weight`` may be spent on what is not REST: sockets count against the same pools."""
-        await self.budget.acquire(self.pool(pool), weight, priority)
+        await self.budget.acquire(self.pool(pool), weight, priority, self)
 
     def ws_params(self, request: Request) -> dict[str, str | int]:
         """Return a WebSocket request's parameters, signed where it asks for that."""
@@ -205,7 +213,7 @@ class RestClient:
         if not base:
             raise BadRequest(f"{call.method} {call.path}: does not exist in this environment")
         pool = self.pool(call.pool)
-        await self.budget.acquire(pool, call.weight, priority)
+        await self.budget.acquire(pool, call.weight, priority, self)
         fetched_at = self.clock.now()
         started = self._ticks.monotonic()
         request = self._request(call, base)
@@ -218,11 +226,8 @@ class RestClient:
         seconds = self._ticks.monotonic() - started
         self._observe(call.pool, headers)
         refusal = refusal_of(call, status, headers, body, self.clock.now(), secrets=(self._key,))
-        if isinstance(refusal, RateLimited):
-            banned = isinstance(refusal, Banned)  # a ban is about the address, whatever was asked
-            for one in {pool, *map(self.pool, self.venue.pools)} if banned else {pool}:
-                self.budget.pause(one, refusal.retry_after or 0.0)
         if refusal is not None:
+            self.heed(call.pool, refusal)
             raise refusal
         return Reply(body=body, fetched_at=fetched_at, status=status), seconds
 

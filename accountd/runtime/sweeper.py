@@ -31,13 +31,14 @@ from accountd.runtime.budget import Priority
 from accountd.runtime.recorder import Ledger, Recorder
 from accountd.runtime.rest import RestClient
 from accountd.runtime.rounds import Cursors, Ground, Read, Round, Step
+from accountd.store.proving import FOR_EVER
 from accountd.store.writer import Transaction
 from accountd.venues.base import Page, Venue
 
 log = structlog.get_logger("accountd.sweeper")
 
 OVERLAP = timedelta(seconds=60)
-RETENTION = "older than the venue keeps"
+RETENTION = FOR_EVER
 FIRST_LOOK = timedelta(days=1)
 NO_LIMIT = timedelta(days=3650)
 AT_ONCE = 4  # symbols swept side by side
@@ -65,6 +66,7 @@ class Sweeper:
         self.live_since = live_since
         self.session_id: str | None = None
         self.since: datetime | None = None  # sweep from here at the latest, whatever the cursors say
+        self.wanted: datetime | None = None  # history from then on was asked for (`accountd backfill`)
         self.swept: Callable[[Priority], None] = lambda priority: None  # called after each whole sweep
         self.absent: set[str] = set()  # parts of histories that this environment was found not to have
         self._lock = asyncio.Lock()
@@ -145,10 +147,9 @@ class Sweeper:
                     await self._one_symbol(job, ground, name, cursors)
             await proof.prove(self, job, cursors, whole=False)
 
-    async def deepen(self) -> None:
+    async def deepen(self, step: Step | None = None) -> None:
         """Read what is wanted from before the first look, taking turns with the slow sweeps."""
-        job = self._round(Priority.SWEEP)
-        await history.deepen(self, job)
+        await history.deepen(self, self._round(Priority.SWEEP), step)
 
     async def drift(self) -> bool:
         """Compare a cheap snapshot with what is believed; True when the stream kept something back.
@@ -335,7 +336,10 @@ class Sweeper:
     def first(self, ground: Ground, dataset: str, now: datetime) -> datetime:
         """Return from when on a dataset is wanted: as settings say, and as the venue keeps it."""
         oldest = self.oldest(ground, dataset, now)
-        return oldest if self.backfill is None else max(self.ledger.born - self.backfill, oldest)
+        if self.backfill is None:
+            return oldest
+        start = self.ledger.born - self.backfill
+        return max(oldest, start if self.wanted is None else min(start, self.wanted))
 
     def oldest(self, ground: Ground, dataset: str, now: datetime) -> datetime:
         """Return the first moment that the venue still tells of; snapshots have no history to end."""

@@ -12,7 +12,8 @@ from sqlalchemy import and_, delete, func, select, union_all, update
 
 from accountd.core.changes import OrderKey, finding_name
 from accountd.core.told import ALGO_ORDERS, FILLS, ORDERS, TRANSFERS
-from accountd.store.proving import Proving, upsert
+from accountd.store.proving import Proving
+from accountd.store.proving import upsert as upsert
 from accountd.store.rows import Gap
 from accountd.store.tables import accounts, coverage, fills, findings, gaps, orders, sessions, transfers
 
@@ -182,6 +183,15 @@ class Bookkeeping(Proving):
         query = select(c.dataset, c.market, c.symbol, c.from_time, c.to_time)
         found = self.connection.execute(query.where(c.account_id == account_id).order_by(c.to_time))
         return {(row[0], row[1], row[2]): (row[3], row[4]) for row in found}
+
+    def stretches(self, account_id: str) -> dict[tuple[str, str, str], list[tuple[datetime, datetime]]]:
+        """Return every proven stretch of each (dataset, market, symbol), the oldest first."""
+        c = coverage.c
+        query = select(c.dataset, c.market, c.symbol, c.from_time, c.to_time)
+        found: dict[tuple[str, str, str], list[tuple[datetime, datetime]]] = {}
+        for row in self.connection.execute(query.where(c.account_id == account_id).order_by(c.from_time)):
+            found.setdefault((row[0], row[1], row[2]), []).append((row[3], row[4]))
+        return found
 
     # -- findings, orders, accounts
 

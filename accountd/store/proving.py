@@ -177,6 +177,12 @@ class Proving:
         found = self.connection.execute(select(c.since).where(c.account_id == account_id)).scalar()
         return found
 
+    def is_backfill_due(self, account_id: str) -> bool:
+        """Say whether history was asked for that has not been read to its end."""
+        c = backfills.c
+        due = select(c.since).where(c.account_id == account_id, c.done_at.is_(None))
+        return self.connection.execute(due).first() is not None
+
     def end_backfill(self, account_id: str, at: datetime) -> None:
         """Write that all that was asked for has been read."""
         c = backfills.c

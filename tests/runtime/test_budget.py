@@ -139,3 +139,20 @@ async def test_pools_are_apart():
     made.pause(POOL, 100)
     await made.acquire("other", 10_000, Priority.SWEEP)
     assert clock.monotonic() == 0
+
+
+async def test_scarce_weight_is_shared_between_accounts():
+    """An account with many requests lined up does not keep another one, which came later, waiting."""
+    made, clock = budget(100, 1.0)
+    log = []
+
+    async def ask(who, count):
+        for _ in range(count):
+            await made.acquire(POOL, 10, Priority.BACKFILL, who)
+            log.append((clock.monotonic(), who))
+
+    crowd = [asyncio.create_task(ask("greedy", 10)) for _ in range(4)]
+    await asyncio.sleep(0)
+    await asyncio.gather(ask("modest", 10), *crowd)
+    first = [who for _, who in log[:20]]
+    assert first.count("modest") >= 9

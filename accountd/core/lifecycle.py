@@ -43,8 +43,9 @@ def is_final(order: Order) -> bool:
 def supersedes(told: Order, held: Order) -> bool:
     """Say whether a telling is later in the order's life than what is held, whatever order they came in.
 
-    A total order over (life, filled quantity, venue time, word), so that the result of any sequence of
-    tellings is their maximum: late, duplicated and stale tellings change nothing.
+    A total order over (life, filled quantity, venue time, word, less quantity), so that the result of any
+    sequence of tellings is their maximum: late, duplicated and stale tellings change nothing. Of one
+    instant the smaller quantity is the later: an amendment that keeps its place can only reduce it.
     """
     a, b = rank(told.kind, told.status), rank(held.kind, held.status)
     if a != b:
@@ -54,4 +55,6 @@ def supersedes(told: Order, held: Order) -> bool:
         return x > y
     if told.updated_at != held.updated_at:
         return told.updated_at > held.updated_at
-    return told.status > held.status
+    if told.status != held.status:
+        return told.status > held.status
+    return told.quantity is not None and held.quantity is not None and told.quantity < held.quantity

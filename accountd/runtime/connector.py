@@ -237,6 +237,7 @@ class Connector:
             raise VenueUnavailable(f"{request.method}: no answer")
         if ack.error is not None and ack.code != ALREADY:
             refusal = refusal_of_ack(request.method, ack, self.rest.clock.now())
+            self.rest.heed(door.pool, refusal)
             if isinstance(refusal, ClockSkew):
                 await self.rest.measure_offset(Priority.KEEPALIVE)
             raise refusal

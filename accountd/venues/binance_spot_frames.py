@@ -19,6 +19,7 @@ from accountd.venues.wire import UNREADABLE, plain
 
 LaneOf = Callable[[int | None], str]
 REVOKED = 401
+FOREIGN = -1  # the number of an answer to nobody here
 
 
 class _Loose(msgspec.Struct, gc=False):
@@ -144,8 +145,9 @@ def _answer(loose: _Loose) -> Decoded:
     if result is None and loose.subscriptionId is not None:  # the documentation's bare form
         result = {"subscriptionId": loose.subscriptionId, "expirationTime": loose.expirationTime}
     error, code, retry_at = _error(loose)
+    known = number if isinstance(number, int) else None if number is None else FOREIGN
     ack = Ack(
-        id=number if isinstance(number, int) else None, result=result, error=error, status=loose.status,
+        id=known, result=result, error=error, status=loose.status,
         code=code, retry_at=retry_at,
     )  # fmt: skip
     if number is None and loose.status == REVOKED:  # nobody asked: the key of a logged-on session is gone

@@ -21,6 +21,7 @@ from tests.venues.meaning import (
 from tests.venues.tape import AT, TAPES, frame, load, raw, wrap
 
 VENUE = open_venue("binance-usdm")
+KEYS = ("/listenKey", "/userDataStream", "/userListenToken", "/margin/listen-key")
 EVENTS = sorted(path.stem for path in TAPES.glob("event_*.json"))
 
 
@@ -307,7 +308,7 @@ def test_listen_keys_are_named_by_create_and_keepalive():
 def test_nothing_that_changes_an_account_is_allowed(name):
     """Every venue may read, and may extend a listen key; it trades and deletes nothing."""
     for method, path in open_venue(name).allowed:
-        assert method == "GET" or (method in ("POST", "PUT") and path.endswith("/listenKey"))
+        assert method == "GET" or (method in ("POST", "PUT") and path.endswith(KEYS))
 
 
 def test_snapshots_are_believed_as_of_the_lag():

@@ -44,7 +44,8 @@ async def deepen(sweeper: Sweeper, job: Round, step: Step | None = None) -> None
                 done += 1
                 if step is not None:
                     step(sweeper.account, done, done + len(tasks) - number)
-    await sweeper.recorder.submit(lambda tx: _finish(sweeper, tx, job))
+    named = {ground.market: await _named(sweeper, job, ground) for ground in sweeper.grounds}
+    await sweeper.recorder.submit(lambda tx: _finish(sweeper, tx, job, named))
 
 
 async def _tasks(sweeper: Sweeper, job: Round, ground: Ground, names: tuple[str, ...]) -> AsyncIterator[Task]:
@@ -55,12 +56,14 @@ async def _tasks(sweeper: Sweeper, job: Round, ground: Ground, names: tuple[str,
         whole = [TRANSFERS, *([ORDERS] if ground.orders_whole else [])]
         keys = [(name, "") for name in whole]
     else:
-        known = await sweeper.known(market)
-        pinned = {name for name in sweeper.pinned if len(sweeper.grounds) == 1 or name in ground.symbols}
+        named = await _named(sweeper, job, ground)
+        # an order that was cancelled unfilled leaves no trace: where symbols are few, all are asked for
+        every = named | (ground.sweepable() if ground.is_small else set())
         keys = [
             (name, symbol)
-            for symbol in sorted(pinned | set(known) | job.symbols[market])
-            for name in names if name != ORDERS or not ground.orders_whole
+            for symbol in sorted(every)
+            for name in names
+            if (symbol in named or name != FILLS) and (name != ORDERS or not ground.orders_whole)
         ]  # fmt: skip
     for name, symbol in keys:
         if not ground.has(name):
@@ -71,6 +74,12 @@ async def _tasks(sweeper: Sweeper, job: Round, ground: Ground, names: tuple[str,
         for hole in missing(wanted, held, ENOUGH):
             for part in backwards(hole, ground.section.retention[name].window):
                 yield ground, name, symbol, part
+
+
+async def _named(sweeper: Sweeper, job: Round, ground: Ground) -> set[str]:
+    """Return the symbols that income, orders, fills or settings name."""
+    pinned = {name for name in sweeper.pinned if len(sweeper.grounds) == 1 or name in ground.symbols}
+    return pinned | set(await sweeper.known(ground.market)) | job.symbols[ground.market]
 
 
 def _flow(ground: Ground, dataset: str, symbol: str, start: datetime, end: datetime) -> Flow[Swept]:
@@ -101,12 +110,14 @@ async def _read(sweeper: Sweeper, job: Round, ground: Ground, dataset: str, symb
     )
 
 
-def _finish(sweeper: Sweeper, tx: Transaction, job: Round) -> None:
+def _finish(sweeper: Sweeper, tx: Transaction, job: Round, named: dict[str, set[str]]) -> None:
     """Say what the account as a whole is proven of now, and what nobody can read any more."""
     for ground in sweeper.grounds:
         for name in (ALGO_ORDERS, FILLS, ORDERS):
             if ground.has(name) and not (name == ORDERS and ground.orders_whole):
-                _deepest(sweeper, tx, job, ground, name)
+                # income names every symbol with a fill; of orders nothing does
+                needed = named[ground.market] if name == FILLS else ground.sweepable()
+                _deepest(sweeper, tx, job, ground.market, name, needed)
     if sweeper.wanted is None:
         return
     for ground in sweeper.grounds:
@@ -116,15 +127,18 @@ def _finish(sweeper: Sweeper, tx: Transaction, job: Round) -> None:
     tx.end_backfill(sweeper.account, job.now)
 
 
-def _deepest(sweeper: Sweeper, tx: Transaction, job: Round, ground: Ground, name: str) -> None:
-    """Let the proof of the whole begin where that of its last symbol begins."""
-    market = ground.market
+def _deepest(sweeper: Sweeper, tx: Transaction, job: Round, market: str, name: str,
+             needed: set[str]) -> None:  # fmt: skip
+    """Let the proof of the whole begin where that of the last needed symbol begins."""
     proven = tx.stretches(sweeper.account)
     whole = max(proven.get((name, market, ""), []), default=None)
-    firsts = [stretches[-1][0] for (dataset, m, symbol), stretches in proven.items()
-              if (dataset, m) == (name, market) and symbol]  # fmt: skip
-    if whole is not None and firsts and max(firsts) < whole[0]:
-        tx.extend_coverage(sweeper.account, name, market, "", max(firsts), whole[0], job.now)
+    if whole is None or not all((name, market, symbol) in proven for symbol in needed):
+        return
+    firsts = [proven[name, market, symbol][-1][0] for symbol in needed]
+    if name == FILLS and (income := proven.get((TRANSFERS, market, ""))):
+        firsts.append(income[-1][0])
+    if firsts and (start := max(firsts)) < whole[0]:
+        tx.extend_coverage(sweeper.account, name, market, "", start, whole[0], job.now)
 
 
 def _beyond(sweeper: Sweeper, tx: Transaction, job: Round, ground: Ground, name: str,

@@ -13,6 +13,7 @@ from accountd.venues.base import Page, Section, Swept, SymbolInfo, Window
 
 Cursors = dict[tuple[str, str, str], tuple[datetime, datetime]]
 Step = Callable[[str, int, int], None]
+FEW = 24  # a market with no more symbols than this is swept whole, every time
 BY_ID = {"fromId", "orderId", "algoId"}
 BY_TIME = {"startTime", "endTime", "startTimestamp", "endTimestamp", "beginTime"}
 
@@ -33,6 +34,11 @@ class Ground:
     def has(self, dataset: str) -> bool:
         """Say whether the market has such a dataset at all."""
         return dataset in self.section.retention
+
+    @property
+    def is_small(self) -> bool:
+        """Say whether there are so few symbols that all are read, every time."""
+        return len(self.symbols) <= FEW
 
     def sweepable(self) -> set[str]:
         """Return every symbol that may have a history at all."""

@@ -42,7 +42,6 @@ RETENTION = FOR_EVER
 FIRST_LOOK = timedelta(days=1)
 NO_LIMIT = timedelta(days=3650)
 AT_ONCE = 4  # symbols swept side by side
-FEW = 24  # a market with no more symbols than this is swept whole, every time
 RECENT = timedelta(days=8)
 EXPLORE = 6  # symbols of the wide background sweep in one slow round, at least
 ROUNDS = 12  # slow rounds in which every symbol has had its turn
@@ -133,7 +132,7 @@ class Sweeper:
 
     async def explore(self) -> None:
         """Sweep a few symbols that nothing points to: orders placed and cancelled leave no income."""
-        wide = [ground for ground in self.grounds if len(ground.symbols) > FEW]
+        wide = [ground for ground in self.grounds if not ground.is_small]
         if not wide:
             return
         async with self._lock:
@@ -247,11 +246,11 @@ class Sweeper:
             market = ground.market
             known = await self.known(market)
             names = job.symbols[market] | {name for name in self.pinned if self._may_have(ground, name)}
-            if len(ground.symbols) <= FEW:  # few enough to be proven, every time
+            if ground.is_small:  # few enough to be proven, every time
                 names |= set(ground.symbols)
             if job.priority is not Priority.SEAM or market not in job.orders_whole:
                 names |= {name for name, last in known.items() if last >= job.now - RECENT}
-                if len(ground.symbols) > FEW:
+                if not ground.is_small:
                     names |= ground.likely(job.assets[market] | await self._assets(ground))
             found += [(known.get(name, self.ledger.born), ground, name) for name in sorted(names)]
         found.sort(key=lambda one: one[0], reverse=True)

@@ -11,6 +11,8 @@ from accountd.cli.backfill import beginning
 from accountd.cli.main import app
 from accountd.errors import SettingsError
 from accountd.runtime import backfill
+from accountd.sim.app import build
+from accountd.sim.trader import Trader
 from accountd.store import tables
 from tests.world import World
 
@@ -19,7 +21,18 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 class Offline(World):
-    """A world whose daemon is not started."""
+    """A world whose daemon is not started, with ``days`` of history in one symbol."""
+
+    def __init__(self, url, days, **more):
+        super().__init__(url, server=ROOMY, **more)
+        self.exchange = build(1, self.accounts, history_days=days, history_steps=0)
+        for name in set(self.exchange.symbols) - {"BTCUSDT"}:
+            del self.exchange.symbols[name]
+        trader = Trader(self.exchange, "main", seed=1, symbols=["BTCUSDT"], rare=0)
+        now, steps = self.exchange.clock.now(), 40
+        for number in range(steps):
+            with self.exchange.clock.pinned(now - int(days * 86_400_000) * (steps - number) // (steps + 1)):
+                trader.step()
 
     async def start(self):
         """Only read the settings."""
@@ -40,9 +53,9 @@ def test_how_far_back_is_read_as_people_write_it():
             beginning(written, NOW)
 
 
-async def test_history_without_a_daemon(database_url):
+async def test_history_without_a_daemon(sqlite_url):
     """Everything that the venue keeps is read and proven; what is older is a gap that never closes."""
-    async with Offline(database_url, history=5.0, server=ROOMY, account={"BACKFILL": "1d"}) as world:
+    async with Offline(sqlite_url, 5.0, account={"BACKFILL": "1d"}) as world:
         since = datetime.now(UTC) - timedelta(days=700)
         (report,) = await backfill.backfill(world.settings, ["main"], since)
         assert not report.error
@@ -64,7 +77,7 @@ async def test_history_without_a_daemon(database_url):
 
 async def test_an_interrupted_backfill_goes_on_where_it_was(sqlite_url):
     """What was proven before an interruption is not asked for again."""
-    async with Offline(sqlite_url, history=60.0, server=ROOMY, account={"BACKFILL": "1d"}) as world:
+    async with Offline(sqlite_url, 60.0, account={"BACKFILL": "1d"}) as world:
         since = datetime.now(UTC) - timedelta(days=70)
         steps = []
 

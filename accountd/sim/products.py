@@ -6,6 +6,7 @@ from accountd.sim.coinm import Coinm
 from accountd.sim.exchange import Exchange
 from accountd.sim.margin import Margin
 from accountd.sim.margin_exchange import MarginExchange
+from accountd.sim.portfolio import Portfolio
 from accountd.sim.product import Product
 from accountd.sim.spot import Spot
 
@@ -19,6 +20,7 @@ VENUES = {
     "us": "binance-us",
     "margin": "binance-margin",
     "isolated": "binance-isolated-margin",
+    "portfolio": "binance-portfolio",
 }
 
 
@@ -29,15 +31,18 @@ def build_products(exchange: Exchange, names: Iterable[str]) -> list[Product]:
         if name not in VENUES:
             raise ValueError(f"no product is called {name}: {', '.join(VENUES)}")
     margins = [name for name in MARGINS if name in wanted]
-    if "us" in wanted and ("spot" in wanted or margins):
+    if "us" in wanted and ("spot" in wanted or "portfolio" in wanted or margins):
         raise ValueError("spot and us have the same paths: serve one of them")
+    whole = "portfolio" in wanted
     made: list[Product] = []
-    if "coinm" in wanted:
-        made.append(Coinm(exchange))
     if "us" in wanted:
         made.append(Spot(exchange, mode="us"))
-    elif "spot" in wanted or margins:
-        made += build_spot(exchange, margins)
+    elif "spot" in wanted or margins or whole:
+        made += build_spot(exchange, [*margins, "margin"] if whole else margins)
+    if "coinm" in wanted or whole:
+        made.insert(0, coinm := Coinm(exchange))
+        if whole:
+            made.insert(0, Portfolio(coinm, next(one for one in made if isinstance(one, Spot))))
     return made
 
 

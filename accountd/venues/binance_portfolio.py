@@ -24,7 +24,7 @@ from accountd.venues.base import (
     Urls,
     to_ms,
 )
-from accountd.venues.binance import read, sapi_pools
+from accountd.venues.binance import read, sapi_pool, sapi_pools
 from accountd.venues.binance_asking import Asked
 from accountd.venues.binance_contracts import COINM, USDM
 from accountd.venues.binance_futures import THREE_MONTHS, UNFILLED, WEEK, FuturesSection, Limits
@@ -38,6 +38,7 @@ from accountd.venues.paging import by_time, reply_to
 
 POOL = "binance-portfolio"
 SPOT_POOL = "binance-spot"
+MOVES = "/sapi/v1/asset/transfer"
 HOSTS = {
     "live": Urls(
         rest="https://papi.binance.com",
@@ -84,6 +85,7 @@ TABLE = {
     "margin.interest": Asked(path="/papi/v1/margin/marginInterestHistory", weight=1),
     "margin.loans": Asked(path="/papi/v1/margin/marginLoan", weight=10),
     "margin.repayments": Asked(path="/papi/v1/margin/repayLoan", weight=10),
+    "margin.moves": Asked(path=MOVES, weight=1, pool=sapi_pool(MOVES), base="sapi"),
     "portfolio.interest": Asked(path="/papi/v1/portfolio/interest-history", weight=50),
     "time": _public("/fapi/v1/time", 1, "usdm", FUTURES_POOL),
     "um.exchange_info": _public("/fapi/v1/exchangeInfo", 1, "usdm", FUTURES_POOL),
@@ -139,7 +141,7 @@ class BinancePortfolio(ListenKeyVenue):
         POOL: Pool(limit=6000),
         FUTURES_POOL: Pool(limit=2400),
         SPOT_POOL: Pool(limit=6000),
-    } | sapi_pools([RIGHTS.path])
+    } | sapi_pools([RIGHTS.path, MOVES])
     listen_key = "/papi/v1/listenKey"
     table = TABLE
     frames = portfolio_frames()

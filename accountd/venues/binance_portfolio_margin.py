@@ -35,6 +35,7 @@ NOTHING = timedelta(0)
 ORDER_ROWS = 500
 TRADE_ROWS = 1000
 DEBT_ROWS = 100
+DIRECTIONS = ("MAIN_PORTFOLIO_MARGIN", "PORTFOLIO_MARGIN_MAIN")
 RETENTION = {
     ORDERS: Retention(keeps=timedelta(days=90), window=DAY),
     FILLS: Retention(keeps=timedelta(days=90), window=DAY),
@@ -44,7 +45,7 @@ RETENTION = {
 
 
 class PortfolioMargin:
-    """The market of margin orders; interest, loans and repayments are its transfers."""
+    """The market of margin orders; interest, loans, repayments and moves are its transfers."""
 
     market = MARGIN
     retention: Mapping[str, Retention] = RETENTION
@@ -90,7 +91,7 @@ class PortfolioMargin:
         return (yield from by_time(question, to_ms(start), to_ms(end)))
 
     def transfers(self, start: datetime, end: datetime, symbols: Iterable[str] = ()) -> Flow[Swept]:
-        """Tell interest, loans and repayments in a window.
+        """Tell interest, transfers from and to spot, loans and repayments in a window.
 
         Loans and repayments are asked for by asset: for those that are owed, held, or bore interest.
         """
@@ -100,6 +101,9 @@ class PortfolioMargin:
         swept = swept.plus((yield from by_time(self._debt("portfolio.interest", assets), first, last)))
         page = yield from self.asking.page("balances", NO_LAG)
         assets |= {row.asset for row in page.told if isinstance(row, Balance) and row.total}
+        for direction in DIRECTIONS:
+            question = self._debt("margin.moves", assets, ("type", direction))
+            swept = swept.plus((yield from by_time(question, first, last)))
         for asset in sorted(assets):
             for kind in ("margin.loans", "margin.repayments"):
                 question = self._debt(kind, set(), ("asset", asset))
@@ -125,6 +129,7 @@ class PortfolioMargin:
 
         def read(call: Call, reply: Reply) -> Page:
             page = self.asking.read(call, reply)
+            page.rows = self.asking.pages.count(kind, reply.body)
             assets.update(row.asset for row in page.told if isinstance(row, Transfer))
             return page
 

@@ -82,7 +82,19 @@ class RepayRow(msgspec.Struct, rename="camel", gc=False):
     status: str = ""
 
 
+class MoveRow(msgspec.Struct, rename="camel", gc=False):
+    """One row of GET /sapi/v1/asset/transfer of one direction."""
+
+    asset: str
+    amount: Decimal
+    type: str
+    tran_id: int | str
+    timestamp: int
+    status: str = ""
+
+
 DONE = ("CONFIRMED", "")
+OUTWARD = "PORTFOLIO_MARGIN_"
 
 
 def balances(row: BalanceRow, as_of: datetime, _: str) -> list[Told]:
@@ -155,6 +167,16 @@ def repayment(row: RepayRow, _: datetime, market: str) -> list[Told]:
     return [_debt("repay", row.tx_id, row.asset, paid, row.timestamp, market)]
 
 
+def move(row: MoveRow, _: datetime, market: str) -> list[Told]:
+    """Tell a transfer between the margin wallet and another wallet of the owner."""
+    check(row.amount)
+    if row.status not in DONE:
+        return []
+    outward = row.type.startswith(OUTWARD)
+    amount = (negated(row.amount) or row.amount) if outward else row.amount
+    return [_debt("transfer", row.tran_id, row.asset, amount, row.timestamp, market)]
+
+
 def _debt(kind: str, number: int | str, asset: str, amount: Decimal, at: int, market: str) -> Transfer:
     return Transfer(
         market=market,
@@ -189,6 +211,7 @@ PAGES = Pages(
             "margin.interest": (counted_rows, InterestRow, interest, None),
             "portfolio.interest": (every_row, InterestRow, interest, None),
             "margin.loans": (counted_rows, LoanRow, loan, None),
+            "margin.moves": (counted_rows, MoveRow, move, None),
             "margin.repayments": (counted_rows, RepayRow, repayment, None),
         },
     )

@@ -38,7 +38,7 @@ FAULTS = [
     [("rate_limit", {"n": 1, "retry_after": 1}), ("close", {})],
     [("ban", {"seconds": 1}), ("close", {})],
     [("expire_key", {"told": False})],
-    [("blackhole", {"seconds": 0.3})],
+    [("blackhole", {"seconds": 0.3, "where": "stream"})],
 ]  # fmt: skip
 
 

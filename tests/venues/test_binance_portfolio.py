@@ -167,6 +167,12 @@ def test_debts_are_transfers():
     assert (loan.kind, loan.transfer_id, loan.amount) == ("borrow", "12807067523", D("0.84624403"))
     (repaid,) = VENUE.decode_page("margin.repayments", raw("GET_papi_v1_margin_repayLoan"), AT)
     assert (repaid.kind, repaid.asset, repaid.amount) == ("repay", "BNB", D("-14.00000000"))
+    row = {"asset": "USDT", "amount": "5", "tranId": 9, "timestamp": 1, "status": "CONFIRMED"}
+    moves = [row | {"type": word} for word in ("MAIN_PORTFOLIO_MARGIN", "PORTFOLIO_MARGIN_MAIN")]
+    told = VENUE.decode_page("margin.moves", frame({"rows": moves, "total": 2}), AT)
+    assert [(one.kind, one.transfer_id, one.amount) for one in told] == [
+        ("transfer", "9", D(5)), ("transfer", "9", D(-5)),
+    ]  # fmt: skip
     for kind, name in (("margin.loans", "marginLoan"), ("margin.repayments", "repayLoan")):
         page = load(f"GET_papi_v1_margin_{name}")
         page["rows"][0]["status"] = "FAILED"

@@ -10,7 +10,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, or_, select
+from sqlalchemy import Connection, Select, Table, and_, or_, select, tuple_
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -44,9 +44,11 @@ class Filter:
     limit: int | None = None
     newest: bool = False
     open: bool | None = None
+    through_orders: bool = False  # `client_order_id` of a fill is looked up in orders; see `resolved`
 
 
 EVERYTHING = Filter()
+CLIENT = "client_order_id"
 _EQUAL = {
     "account_id": "account", "market": "market", "side": "side", "status": "status", "kind": "kind",
     "client_order_id": "client_order_id",
@@ -72,18 +74,17 @@ def where(table: Table, at: ColumnElement[Any], f: Filter) -> Select[Any]:
     query, c = select(table), table.c
     for name, field in _EQUAL.items():
         if (wanted := getattr(f, field)) is not None and name in c:
-            query = query.where(c[name] == wanted)
+            indirect = f.through_orders and name == CLIENT
+            query = query.where(_of_client(wanted) if indirect else c[name] == wanted)
     if f.symbol is not None:
         named = [c[name] == f.symbol for name in ("symbol", "asset") if name in c]
         query = query.where(or_(*named)) if named else query
-    if f.client_order_id is not None and table is tables.fills:
-        o = tables.orders.c  # which has an index for it
-        query = query.where(c.order_id.in_(select(o.order_id).where(o.client_order_id == f.client_order_id)))
     if f.order_id is not None and "order_id" in c:
         # Two index look-ups; an order has one such link at most.
         told = [c.order_id == f.order_id]
-        if "actual_order_id" in c:
-            told.append(c.actual_order_id == f.order_id)
+        if "actual_order_id" in c:  # exactly the condition of the index orders_by_actual
+            placed = (c.kind == "algo", c.actual_order_id.is_not(None), c.actual_order_id == f.order_id)
+            told.append(and_(*placed))
         query = query.where(or_(*told))
     if f.since is not None:
         query = query.where(at >= f.since)
@@ -92,6 +93,24 @@ def where(table: Table, at: ColumnElement[Any], f: Filter) -> Select[Any]:
     if f.open is not None:
         query = query.where(*_open(table, f.open))
     return query
+
+
+def resolved(conn: Connection, table: Table, f: Filter) -> Filter:
+    """Find fills of a client order id through its order, which has an index for it, if there is one."""
+    if f.client_order_id is None or table is not tables.fills:
+        return f
+    o = tables.orders.c
+    known = conn.execute(select(o.order_id).where(o.client_order_id == f.client_order_id).limit(1)).first()
+    return replace(f, through_orders=known is not None)
+
+
+def _of_client(client_order_id: str) -> ColumnElement[bool]:
+    """Return what keeps the fills of an order: orders have an index for its client id, and know it first."""
+    o, f = tables.orders.c, tables.fills.c
+    mine = select(o.account_id, o.market, o.symbol, o.order_id).where(
+        o.client_order_id == client_order_id, o.kind == "order"
+    )
+    return tuple_(f.account_id, f.market, f.symbol, f.order_id).in_(mine)
 
 
 def _open(table: Table, wanted: bool) -> list[ColumnElement[bool]]:
@@ -117,6 +136,7 @@ def ordered(conn: Connection, table: Table, at: ColumnElement[Any], f: Filter) -
 
     Every index begins with the account, so each account is read in its order and the streams are merged.
     """
+    f = resolved(conn, table, f)
     names = [f.account] if f.account is not None else account_ids(conn)
     direct = f.order_id is not None or f.client_order_id is not None  # few rows, found by their own index
     if len(names) <= 1 or direct:

@@ -16,7 +16,7 @@ from sqlalchemy.engine import RowMapping
 
 from accountd.errors import QueryRefused
 from accountd.store import tables
-from accountd.store.query_filter import EVERYTHING, Filter, account_ids, sort_key, where
+from accountd.store.query_filter import EVERYTHING, Filter, account_ids, resolved, sort_key, where
 from accountd.store.types import Instant, time_text
 
 # The tables that are read page by page, and the time that orders them; the key breaks ties.
@@ -50,6 +50,7 @@ def page(
     """
     rows_of, at = PAGED[table]
     start = None if after is None else _read(after, rows_of, at)
+    f = resolved(conn, rows_of, f)
     names = [f.account] if f.account is not None else account_ids(conn)
     found: list[RowMapping] = []
     # An index begins with the account: each is asked for as much as a page holds, and the best are kept.

@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from accountd.cli import filters, output, record
+from accountd.cli import filters, moments, output, record
 from accountd.cli.filters import (
     Account,
     AsCsv,
@@ -25,9 +26,10 @@ from accountd.cli.filters import (
     Until,
 )  # fmt: skip
 from accountd.errors import SettingsError
-from accountd.store import queries, tables
+from accountd.store import queries, query_at, tables
 
 Open = Annotated[bool, typer.Option("--open", help="Only orders that are not over.")]
+At = Annotated[str | None, typer.Option("--at", help="As of then: '2026-11-01 12:00', 2h, yesterday.")]
 Life = Annotated[bool, typer.Option("--timeline", help="What happened to the order, not its state.")]
 
 SCREENFUL = 50
@@ -136,27 +138,27 @@ def fills(
 
 
 def balances(
-    account: Account = None, market: Market = None, symbol: Symbol = None, since: Since = None,
-    until: Until = None, during: During = None, limit: Limit = None, json: AsJson = False,
-    csv: AsCsv = False,
+    account: Account = None, market: Market = None, symbol: Symbol = None, at: At = None,
+    since: Since = None, until: Until = None, during: During = None, limit: Limit = None,
+    json: AsJson = False, csv: AsCsv = False,
 ) -> None:  # fmt: skip
-    """List balances as last told."""
+    """List balances as last told, or with --at as they were at a moment."""
     wanted = filters.wanted(
         account=account, market=market, symbol=symbol, since=since, until=until, during=during, limit=limit
     )  # fmt: skip
-    _list(BALANCES, wanted, json, csv)
+    _list(_then(BALANCES, query_at.balances_at, at, wanted), wanted, json, csv)
 
 
 def positions(
-    account: Account = None, market: Market = None, symbol: Symbol = None, since: Since = None,
-    until: Until = None, during: During = None, limit: Limit = None, json: AsJson = False,
-    csv: AsCsv = False,
+    account: Account = None, market: Market = None, symbol: Symbol = None, at: At = None,
+    since: Since = None, until: Until = None, during: During = None, limit: Limit = None,
+    json: AsJson = False, csv: AsCsv = False,
 ) -> None:  # fmt: skip
-    """List positions as last told; a closed one has quantity zero."""
+    """List positions as last told, or with --at as they were; a closed one has quantity zero."""
     wanted = filters.wanted(
         account=account, market=market, symbol=symbol, since=since, until=until, during=during, limit=limit
     )  # fmt: skip
-    _list(POSITIONS, wanted, json, csv)
+    _list(_then(POSITIONS, query_at.positions_at, at, wanted), wanted, json, csv)
 
 
 def transfers(
@@ -170,6 +172,22 @@ def transfers(
         limit=limit,
     )  # fmt: skip
     _list(TRANSFERS, wanted, json, csv)
+
+
+def _then(view: View, read: Callable[..., Any], written: str | None, wanted: queries.Filter) -> View:
+    """Return the view as of the moment that --at names; the record's own doubts are said on stderr."""
+    at = moments.read("--at", written, datetime.now(UTC))
+    if at is None:
+        return view
+    if wanted.since is not None or wanted.until is not None:
+        raise SettingsError("--at names one moment; leave out --since, --until and --during")
+
+    def as_of(connection: Any, f: queries.Filter) -> Iterable[Mapping[Any, Any]]:
+        for name in query_at.unproven_at(connection, view.table.name, at, f.account):
+            typer.echo(f"{name}: {view.table.name} are not proven at {at:%Y-%m-%d %H:%M:%S} UTC", err=True)
+        return read(connection, at, f)  # type: ignore[no-any-return]
+
+    return replace(view, read=as_of)
 
 
 def _list(view: View, wanted: queries.Filter, json: bool, csv: bool) -> None:

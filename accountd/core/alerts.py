@@ -25,7 +25,7 @@ SUMMARY = "summary"
 
 EVERY = "*"
 _ID_BYTES = 20  # 32 characters of base32
-_TICK = timedelta(microseconds=1)
+TICK = timedelta(microseconds=1)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -86,9 +86,9 @@ class HookWish(msgspec.Struct, frozen=True, gc=False):
             return False
         if alert.type not in self.on and EVERY not in self.on:
             return False
-        if EVERY not in self.accounts and account not in self.accounts:
-            if account or (alert.accounts and self.accounts.isdisjoint(alert.accounts)):
-                return False
+        mine = EVERY in self.accounts or account in self.accounts
+        if not mine and (account or (alert.accounts and self.accounts.isdisjoint(alert.accounts))):
+            return False
         return self.rules is NO_RULES or self.rules.want(alert.type, account, venue, alert.data)
 
 
@@ -211,7 +211,7 @@ def pace(row: OutboxRow, wanted: Pace) -> None:
     if hold.fold:
         row.status = SUPPRESSED
         row.summary_id = message_id(row.hook, SUMMARY, "", "", (hold.why, time_text(hold.until)))
-        row.reason = f"waits for a summary ({hold.why})"
+        row.reason = hold.why
 
 
 def batch(
@@ -223,5 +223,5 @@ def batch(
         made = rows(alert, venue, account, hooks, now)
         if made:
             out += made
-            now += _TICK
+            now += TICK
     return out

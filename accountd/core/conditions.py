@@ -1,4 +1,4 @@
-"""What is wrong and goes on: which alerts fire and resolve it, by which fingerprint, and what keeps it quiet."""
+"""What is wrong and goes on: which alerts begin and end it, its fingerprint, and what keeps it quiet."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ PAIRS = {
     "hook.dead": "hook.alive",
 }
 RESOLVES = {end: begin for begin, end in PAIRS.items()}
-ONE_WAY = frozenset({"key.expiring", "key.rights"})  # nothing is told when they end
+ONE_WAY = frozenset({"key.expiring"})  # nothing is told when it ends
 BEGINS = frozenset({*PAIRS, *ONE_WAY})
-# Gaps and findings have tables of their own, which say whether they are still open.
-CONDITIONS = frozenset({*BEGINS, *RESOLVES, "gap.opened", "gap.closed", "finding.opened"})
+# Gaps and findings have tables of their own, which say whether they are still open; rights are a finding.
+CONDITIONS = frozenset({*BEGINS, *RESOLVES, "gap.opened", "gap.closed", "finding.opened", "key.rights"})
 # While the first holds, the second is not worth telling: it follows from it.
 INHIBITS = {"exchange.down": frozenset({"stream.down"})}
 
@@ -104,4 +104,4 @@ def alert_of(type_: str, at: datetime, subject: str = "", accounts: tuple[str, .
 def due_again(condition: Condition, every: timedelta, now: datetime) -> bool:
     """Say whether a condition that still holds is to be told once more."""
     told = condition.last_told_at or condition.fired_at
-    return condition.firing and now - told >= every
+    return condition.firing and (now - condition.fired_at) // every > (told - condition.fired_at) // every

@@ -15,6 +15,8 @@ class AccountHealth:
     last_event_at: datetime | None = None
     blind_seconds: float = 0.0
     key_age: float | None = None
+    key_expires_at: datetime | None = None
+    unreachable: bool = False  # neither REST nor a stream of the venue answers
     detail: str = ""
 
 

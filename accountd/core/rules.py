@@ -74,10 +74,10 @@ class Rules(msgspec.Struct, frozen=True, gc=False):
         return self.when({**data, "type": kind, "account": account, "venue": venue})
 
     def _right_kind(self, data: Mapping[str, Any]) -> bool:
-        if self.liquidity != ANY and data.get("is_maker") is not None:
-            if data["is_maker"] is not (self.liquidity == MAKER):
-                return False
-        if self.late != ANY and data.get("late") is not None and data["late"] is not (self.late == LATE):
+        maker, late = data.get("is_maker"), data.get("late")
+        if self.liquidity != ANY and maker is not None and maker is not (self.liquidity == MAKER):
+            return False
+        if self.late != ANY and late is not None and late is not (self.late == LATE):
             return False
         if self.orders != ANY and "client_order_id" in data:
             by_hand = matches(data["client_order_id"] or "", self.manual_ids)

@@ -20,17 +20,17 @@ from accountd.runtime.backoff import ConnectBudget
 from accountd.runtime.budget import Budget, Priority
 from accountd.runtime.checkpoints import Checkpoints
 from accountd.runtime.clock import Clock, SystemClock
-from accountd.runtime.dispatcher import Database, Dispatcher
+from accountd.runtime.dispatcher import Database
 from accountd.runtime.keepalive import KeepAlive
 from accountd.runtime.markets import Markets
 from accountd.runtime.metrics import Metrics
-from accountd.runtime.observers import Deliveries, Listener
+from accountd.runtime.observers import Listener
+from accountd.runtime.post import Post
 from accountd.runtime.recorder import Recorder
 from accountd.runtime.rest import RestClient
 from accountd.runtime.rounds import Step
 from accountd.runtime.session import AccountRunner
 from accountd.settings_model import Settings
-from accountd.sinks import make
 from accountd.store import migrate
 from accountd.store.engine import reader_engine, reading, writer_engine
 from accountd.store.lock import sole_writer
@@ -138,8 +138,8 @@ class Daemon:
         listener = works.recorder.observer
         assert isinstance(listener, Listener)
         read = _reading(self.settings.database_url)
-        dispatcher = self._dispatcher(works, read)
-        listener.dispatcher = dispatcher
+        post = Post(works.settings, works.recorder, read, self.clock, self.health, self.metrics, works.rng)
+        listener.dispatcher = post.dispatcher
         checkpoints = Checkpoints(self.settings, works.recorder, read, self.clock)
         await checkpoints.look_back()
         self.keepalive = KeepAlive(self.settings.keepalive_interval, self.clock)
@@ -153,7 +153,7 @@ class Daemon:
             works.runner(name, client, self.keepalive, connects, show) for name, client in clients.items()
         ]
         tasks = [
-            asyncio.create_task(dispatcher.run(), name="accountd-dispatcher"),
+            *post.tasks(),
             asyncio.create_task(self.keepalive.run(), name="accountd-keepalive"),
             asyncio.create_task(self._watch(works, on_ready), name="accountd-health"),
             asyncio.create_task(markets.run(), name="accountd-markets"),
@@ -164,7 +164,7 @@ class Daemon:
             return await self._until(stop, listener, tasks, accounts)
         finally:
             await _end(accounts)
-            await dispatcher.stop(STOP_WITHIN / 2)
+            await post.stop(STOP_WITHIN / 2)
             await _end(tasks)
             await checkpoints.stop()
             for client in clients.values():
@@ -188,16 +188,6 @@ class Daemon:
                     return 1
         finally:
             stopped.cancel()
-
-    def _dispatcher(self, works: Machine, read: Database) -> Dispatcher:
-        async def submit(run: Callable[[Connection], T]) -> T:
-            return await works.recorder.submit(lambda tx: run(tx.connection))
-
-        return Dispatcher(
-            self.settings.hooks, {name: make(hook) for name, hook in self.settings.hooks.items()},
-            read=read, submit=submit, now=self.clock.now, chance=works.rng.random,
-            observer=Deliveries(self.metrics),
-        )  # fmt: skip
 
     async def _watch(self, works: Machine, on_ready: Callable[[], None] | None) -> None:
         """Keep health up to date; say once that everything is ready."""

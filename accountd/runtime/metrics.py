@@ -1,5 +1,7 @@
 """Every metric of the daemon, in a registry of its own."""
 
+from collections import deque
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from accountd.core.health import Health
@@ -7,7 +9,31 @@ from accountd.core.states import State
 
 # Seconds. A commit takes about a millisecond on a good disk, a lag of ten seconds is a bad day.
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+LATEST = 1_000
+QUANTILES = (("0.5", 0.5), ("0.99", 0.99))
 ATTEMPT_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Lag:
+    """A latency by hook: a histogram, and the median and 99th percentile of the latest thousand."""
+
+    def __init__(self, histogram: Histogram, quantiles: Gauge) -> None:
+        self._histogram = histogram
+        self._quantiles = quantiles
+        self._latest: dict[str, deque[float]] = {}
+
+    def observe(self, hook: str, seconds: float) -> None:
+        """Take one in."""
+        self._histogram.labels(hook).observe(seconds)
+        self._latest.setdefault(hook, deque(maxlen=LATEST)).append(seconds)
+
+    def show(self) -> None:
+        """Work the quantiles out; called before a scrape."""
+        for hook, latest in self._latest.items():
+            ordered = sorted(latest)
+            for name, part in QUANTILES:
+                at = min(len(ordered) - 1, int(part * len(ordered)))
+                self._quantiles.labels(hook, name).set(ordered[at])
 
 
 class Metrics:
@@ -61,6 +87,18 @@ class Metrics:
             "delivery_seconds", "One attempt to deliver", ATTEMPT_BUCKETS, "hook"
         )
         self.market_dropped = self._counter("market_rows_dropped", "Rows of public streams not recorded")
+        self.attempt_lag = Lag(
+            self._histogram(
+                "commit_to_attempt_seconds", "From commit to first attempt", BUCKETS, "hook"
+            ),
+            self._gauge("commit_to_attempt_quantile_seconds", "The same, of late", "hook", "quantile"),
+        )
+        self.alert_lag = Lag(
+            self._histogram(
+                "receive_to_delivery_seconds", "From arrival to delivery", BUCKETS, "hook"
+            ),
+            self._gauge("receive_to_delivery_quantile_seconds", "The same, of late", "hook", "quantile"),
+        )
         self.outbox_pending = self._gauge("outbox_pending", "Alerts that wait to be delivered")
         self.outbox_dead = self._gauge("outbox_dead", "Alerts given up after the last attempt")
 
@@ -77,6 +115,8 @@ class Metrics:
                 self.last_event.labels(name).set(account.last_event_at.timestamp())
         self.writer_healthy.set(health.writer_ok)
         self.ring_depth.set(health.ring_depth)
+        self.attempt_lag.show()
+        self.alert_lag.show()
         self.outbox_pending.set(health.outbox_pending)
         self.outbox_dead.set(health.outbox_dead)
         self.gaps_open.set(health.gaps_open)

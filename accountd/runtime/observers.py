@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -66,19 +68,30 @@ class Listener:
 
 
 class Deliveries(DeliveryObserver):
-    """Counts deliveries."""
+    """Counts deliveries, and knows which hooks gave a message up since they took one."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
+        self.dead_hooks: dict[str, dict[str, Any]] = {}
 
     def attempted(self, hook: str, result: str, seconds: float) -> None:
         """Count one attempt and how long it took."""
         self.metrics.deliveries.labels(hook, result).inc()
         self.metrics.delivery_seconds.labels(hook).observe(seconds)
 
+    def first_attempt(self, hook: str, seconds: float) -> None:
+        """Measure how long a message waited between its commit and its first attempt."""
+        self.metrics.attempt_lag.observe(hook, max(0.0, seconds))
+
+    def delivered(self, row: OutboxRow, at: datetime) -> None:
+        """Measure how long an event took from its arrival to its delivery; the hook is well."""
+        self.dead_hooks.pop(row.hook, None)
+        if row.received_at is not None and row.replayed_at is None:
+            self.metrics.alert_lag.observe(row.hook, max(0.0, (at - row.received_at).total_seconds()))
+
     def dead(self, row: OutboxRow, reason: str) -> None:
-        """Say that an alert is given up."""
-        log.error("alert is dead", hook=row.hook, message=row.message_id, reason=reason)
+        """Remember that an alert is given up."""
+        self.dead_hooks[row.hook] = {"reason": reason, "message_id": row.message_id}
 
     def disabled(self, hook: str, reason: str) -> None:
         """Say that a hook is not used any more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
@@ -24,6 +24,7 @@ from accountd.runtime.batch import Batch, Doubt, Job, by_account, fail
 from accountd.runtime.batch import Outcome as Outcome
 from accountd.runtime.clock import Clock
 from accountd.runtime.findings import open_finding
+from accountd.runtime.raising import raise_alerts
 from accountd.store.late import LATE, late
 from accountd.store.rows import Head
 from accountd.store.writer import Transaction, Writer
@@ -150,9 +151,15 @@ class Recorder:
             return False
         return True
 
-    def ring(self, tx: Transaction, account_id: str, raised: Iterable[Alert]) -> None:
-        """Write alerts of the runtime's own (stream down, gap opened) in the given transaction."""
-        rows = self._rows(account_id, raised)
+    def ring(self, tx: Transaction, account_id: str, raised: Iterable[Alert],
+             only: Collection[str] | None = None) -> None:  # fmt: skip
+        """Write alerts of the runtime's own (stream down, gap opened) in the given transaction.
+
+        ``account_id`` is empty for what concerns accountd as a whole; ``only`` names the hooks to tell.
+        """
+        venue = self.ledgers[account_id].venue if account_id else ""
+        hooks = [wish for wish in self.hooks if only is None or wish.hook in only]
+        rows = raise_alerts(tx, account_id, venue, raised, hooks, self.clock.now())
         tx.write([], rows)
         self._rung += rows
 

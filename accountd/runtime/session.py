@@ -105,6 +105,7 @@ class AccountRunner:
                 continue
             except VenueError as error:
                 self._say(State.CLOSED, str(error))
+                self.health.unreachable = isinstance(error, VenueUnavailable)
                 log.warning("session failed", account=self.name, error=str(error), code=error.code)
                 await asyncio.sleep(min(error.retry_after or 0.0, LONGEST_PAUSE))
             except (DatabaseError, Fenced):
@@ -328,6 +329,8 @@ class AccountRunner:
         return link.live_at if link is not None and link.state is State.LIVE else None
 
     def _say(self, state: State, detail: str) -> None:
+        if state is not State.CLOSED:
+            self.health.unreachable = False
         self.health.state = state
         self.health.since = self.rest.clock.now()
         self.health.detail = detail

@@ -54,6 +54,16 @@ def due(
     return [OutboxRow(**{**row, "order_key": row["order_key"] or ""}) for row in found]
 
 
+def one(conn: Connection, message_id: str) -> OutboxRow:
+    """Return one row.
+
+    Raises:
+        NoResultFound: there is none.
+    """
+    row = conn.execute(select(*_ROW).where(outbox.c.message_id == message_id)).mappings().one()
+    return OutboxRow(**{**row, "order_key": row["order_key"] or ""})
+
+
 def next_due(conn: Connection, hook: str, now: datetime) -> datetime | None:
     """Return the next moment after ``now`` at which a pending row of the hook is due."""
     query = (
@@ -173,11 +183,6 @@ def disable(conn: Connection, hook: str, reason: str, now: datetime) -> int:
 def suppress_disabled(conn: Connection, hook: str, reason: str) -> int:
     """Suppress what waits for a hook that is disabled for the given reason; return how many rows."""
     return suppress(conn, hook, f"hook disabled: {reason}")
-
-
-def enable(conn: Connection, hook: str) -> None:
-    """Use a hook again; what was suppressed meanwhile stays suppressed."""
-    conn.execute(update(hooks).where(hooks.c.hook == hook).values(disabled_at=None, reason=None))
 
 
 def disabled(conn: Connection) -> dict[str, str]:

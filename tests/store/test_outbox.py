@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import create_engine, select
 
 from accountd.core.alerts import Attempt, OutboxRow
-from accountd.store import outbox
+from accountd.store import controls, outbox
 from accountd.store.tables import deliveries, metadata
 from accountd.store.tables import hooks as hooks_table
 from accountd.store.tables import outbox as table
@@ -152,7 +152,7 @@ def test_disabling_suppresses_what_waits(conn):
 def test_a_hook_is_enabled_and_disabled_again(conn):
     """Enabling forgets the reason; disabling again gives a new one."""
     outbox.disable(conn, "ops", "first", NOW)
-    outbox.enable(conn, "ops")
+    assert controls.enable(conn, "ops", NOW)
     assert outbox.disabled(conn) == {}
     outbox.disable(conn, "ops", "second", NOW)
     assert outbox.disabled(conn) == {"ops": "second"}

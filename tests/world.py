@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import os
 import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from decimal import Decimal
+from pathlib import Path
+from tempfile import gettempdir
 
 from sqlalchemy import create_engine, select
 
@@ -96,6 +99,8 @@ class World:
         """Return the settings as environment variables."""
         env = {f"ACCOUNTD_{key}": value for key, value in (SHORT | self.more).items()}
         env["ACCOUNTD_DATABASE_URL"] = self.url
+        if not self.url.startswith("sqlite"):  # whose key would lie in the working folder
+            env["ACCOUNTD_JOURNAL__KEY_FILE"] = str(Path(gettempdir()) / f"accountd-tests-{os.getpid()}.key")
         for name in self.accounts:
             credential = self.exchange.accounts[name].credential
             own = {

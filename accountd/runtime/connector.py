@@ -38,10 +38,10 @@ UNSUBSCRIBED = "unsubscribed"
 
 class Connector:
     """Opens links for one account. ``keys`` are all listen keys and tokens seen, which no row or log may
-    name."""
+    name. Without ``books`` nothing is written down: that is how a check connects."""
 
     def __init__(self, name: str, account: Account, settings: Settings, venue: Venue, rest: RestClient,
-                 connects: ConnectBudget, books: Books,
+                 connects: ConnectBudget, books: Books | None,
                  on_frame: Callable[[Link, Socket, bytes, datetime], None]) -> None:  # fmt: skip
         self.name = name
         self.settings = settings
@@ -77,7 +77,8 @@ class Connector:
                 await self.connects.acquire(urlsplit(url).netloc)
                 if not begun:
                     link.opened_at, link.since = clock.now(), clock.clock.monotonic()
-                    await self.books.opened(link.session_id, link.opened_at)
+                    if self.books is not None:
+                        await self.books.opened(link.session_id, link.opened_at)
                     begun = True
                 link.sockets.append(socket)
                 await self._open(link, socket, url)
@@ -86,10 +87,11 @@ class Connector:
                 raise VenueUnavailable(f"stream lost: {link.reason}")
             link.proven_at = clock.now()
             link.advance(Event.PROVEN)
-            await self.books.subscribed(link.session_id, link.proven_at)
+            if self.books is not None:
+                await self.books.subscribed(link.session_id, link.proven_at)
         except BaseException as error:
             await link.close(type(error).__name__)
-            if begun and not isinstance(error, asyncio.CancelledError):
+            if begun and self.books is not None and not isinstance(error, asyncio.CancelledError):
                 reason = str(error) or type(error).__name__
                 await self.books.closed(link.session_id, clock.now(), reason, 0)
             raise

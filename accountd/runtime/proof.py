@@ -90,8 +90,9 @@ def _whole(sweeper: Sweeper, tx: Transaction, job: Round, cursors: Cursors, grou
     for market, dataset, symbol in job.reads:
         if (market, dataset) == (ground.market, name):
             total.add(job.reads[market, dataset, symbol])
-    if name == FILLS or ground.sweepable() <= read | _refused(job, ground.market, name):
-        # every fill leaves a trace in what spans all symbols: those without one have no fills
+    traced = name == FILLS and sweeper.venue.income_follows_fills
+    if traced or ground.sweepable() <= read | _refused(job, ground.market, name):
+        # traced: a fill leaves income, which spans all symbols; those without any have no fills
         stretch(sweeper, tx, job, key, start, job.proven, total)
         return
     _slowest(sweeper, tx, job, ground, name, total)

@@ -13,7 +13,7 @@ KINDS = ("borrow", "repay", "interest", "transfer", "liquidation_fee")
 
 
 class MarginWorld(World):
-    """A world of margin. ``market`` is margin or isolated, ``product`` are attributes of the simulated one."""
+    """A world of margin. ``market`` is margin or isolated, ``product`` attributes of the simulated one."""
 
     def __init__(self, url, *, market="margin", product=None, account=None, **more):
         super().__init__(url, account={"VENUE": VENUE[market], **(account or {})}, **more)

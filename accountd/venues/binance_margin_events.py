@@ -62,7 +62,7 @@ class MarginEvents(SpotEvents):
         """Tell a margin call; a level that is normal again calls nobody."""
         check(event.l)
         made = moment(event.E)
-        detail = {"status": event.s, "margin_level": None if event.l is None else str(event.l)}
+        detail = {"status": event.s, "margin_level": None if event.l is None else f"{event.l:f}"}
         kinds = ["leftover"] if event.s in QUIET else ["margin.call"]
         if event.s == FORCED:
             kinds.append("liquidation.level")
@@ -75,7 +75,7 @@ class MarginEvents(SpotEvents):
         made = moment(event.E)
         owed = {"principal": event.p, "interest": event.i}
         detail = {"asset": event.a, "reason": event.t}
-        detail |= {name: str(amount) for name, amount in owed.items() if amount is not None}
+        detail |= {name: f"{amount:f}" for name, amount in owed.items() if amount is not None}
         told: list[Told] = [Notice(kind="balance.hint", market=self.market, detail=detail, at=made)]
         return Decoded(kind="USER_LIABILITY_CHANGE", event_time=made, told=told)
 

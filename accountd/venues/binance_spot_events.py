@@ -168,7 +168,7 @@ class SpotEvents:
     def _hint(self, kind: str, what: str, event: BalanceUpdate | ExternalLock, lane: str) -> Decoded:
         check(event.d)
         made = moment(event.E)
-        detail = {"asset": self.asset_of(lane, event.a), "amount": str(event.d)}
+        detail = {"asset": self.asset_of(lane, event.a), "amount": f"{event.d:f}"}
         at = made if event.T is None else moment(event.T)
         told: list[Told] = [Notice(kind=what, market=self.market, detail=detail, at=at)]
         return Decoded(kind=kind, event_time=made, told=told)
@@ -192,7 +192,10 @@ def conditional(r: ExecutionReport) -> dict[str, object]:
         value = getattr(r, letter)
         if value is None or value == "" or (value in (0, -1) and letter in "FgQ"):
             continue
-        found[name] = value if isinstance(value, bool) else str(value)
+        if isinstance(value, Decimal):
+            found[name] = f"{value:f}"
+        else:
+            found[name] = value if isinstance(value, bool) else str(value)
     if not found:
         return found
     also = {"order_id": str(r.i), "execution_id": None if r.I is None else str(r.I), "prevention": r.V}

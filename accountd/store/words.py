@@ -22,7 +22,7 @@ COMMON = {
     "account_id": "The account: its name in lower case.",
     "market": "spot, margin, isolated, usdm, coinm or options.",
     "symbol": "The instrument, as the venue writes it.",
-    "asset": "The asset, as the venue writes it.",
+    "asset": "The asset, as the venue writes it; on market isolated pair and asset, such as BTCUSDT:USDT.",
     "order_id": "The venue's number of the order, as text.",
     "trade_id": "The venue's number of the execution, as text.",
     "side": "BUY or SELL.",

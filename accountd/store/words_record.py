@@ -116,7 +116,7 @@ RECORD = {
     "transfers": Words("Each movement of money, from REST history.", {
         "kind": "The venue's income type in lower case (`funding_fee`, `commission`, `realized_pnl`, "
                 "`transfer`, `insurance_clear` ...), or `deposit`, `withdrawal`, `withdrawal_fee`, "
-                "`dividend`, `interest`, `dust`.",
+                "`dividend`, `interest`, `borrow`, `repay`, `liquidation_fee`, `dust`.",
         "transfer_id": "The venue's number of the movement, as text.",
         "amount": "Signed, in units of the asset: positive came in.",
         "symbol": "The instrument that it belongs to. Null: none.",

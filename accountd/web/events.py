@@ -29,7 +29,7 @@ Place = dict[str, int]  # by account id, the last sequence of the journal that w
 
 AFTER = Param(
     name="after", text="Go on after the event of this id, or from the very first with `start`.",
-    schema={"type": "string", "pattern": "^[A-Za-z0-9_-]{1,8000}$"},
+    schema={"type": "string", "pattern": "^[A-Za-z0-9_-]+$"},
     read=lambda written: written, allowed="the id of an event, or start",
 )  # fmt: skip
 WAIT = params.whole(

@@ -19,7 +19,9 @@ _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d:)(\d\d)(\.\d+)?(?:([Zz])|([+-])(\d\d):(\d\d)))?", re.ASCII
 )
 _WORD = r"[A-Z][A-Z0-9_]{0,39}"
-_SAFE = r"[^\u0000-\u001f\u007f\ud800-\udfff]{1,80}"  # what both databases can compare a text with
+# What both databases can compare a text with: no space and no control character.
+_SAFE = r"[^\x00-\x20\x7f]{1,80}"
+_SAFE_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 80, "pattern": r"^[^\x00-\x20\x7f]+$"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,7 @@ def word(name: str, text: str, example: str) -> Param:
 def free(name: str, text: str, example: str) -> Param:
     """A text that is compared as it is."""
     return Param(
-        name=name, text=text, schema={"type": "string", "pattern": f"^{_SAFE}$", "example": example},
+        name=name, text=text, schema=_SAFE_SCHEMA | {"example": example},
         read=_matching(_SAFE), allowed=f"1 to 80 characters, such as {example}",
     )  # fmt: skip
 
@@ -195,7 +197,7 @@ def read_cursor(written: str) -> list[Any]:
 
 ACCOUNT = Param(
     name="account", text="Only this account, by its name.",
-    schema={"type": "string", "pattern": f"^{_SAFE}$", "example": "main"},
+    schema=_SAFE_SCHEMA | {"example": "main"},
     read=_matching(_SAFE), allowed="the name of an account",
 )  # fmt: skip
 MARKET = one_of("market", "Only this market.", "spot", "margin", "isolated", "usdm", "coinm", "options")
@@ -211,7 +213,7 @@ AT = moment("at", "As things stood at this moment")
 LIMIT = whole("limit", "How many rows a page has at most.", 1, MOST_ROWS, ROWS)
 CURSOR = Param(
     name="cursor", text="Where the page before ended: its `next_cursor`, with the same other parameters.",
-    schema={"type": "string", "pattern": "^[A-Za-z0-9_-]{1,600}$"},
+    schema={"type": "string", "pattern": "^[A-Za-z0-9_-]+$"},
     read=_matching(r"[A-Za-z0-9_-]{1,600}"), allowed="what the page before said in next_cursor",
 )  # fmt: skip
 OPEN = flag("open", "Only what is open (true) or only what is over (false).")

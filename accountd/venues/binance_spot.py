@@ -138,7 +138,7 @@ class BinanceSpot(SpotVenue):
         {POOL: Pool(limit=6000)} | dict(WALLET_POOLS) | binance.sapi_pools([binance.RIGHTS])
     )
     table: Mapping[str, Asked] = MappingProxyType({**TABLE, **WALLET_TABLE, "rights": RIGHTS})
-    parts = ("deposits", "withdrawals", "moves", "dust", "dividends")
+    parts = ("deposits", "moves", "dust", "dividends", "withdrawals")  # the last may have to wait for weight
 
     def doors(self, urls: Urls, options: StreamOptions) -> tuple[Door, ...]:
         """Return the one private stream: a signed subscription, or a logged-on session's."""

@@ -37,7 +37,7 @@ DIRECTIONS = (
     "MAIN_FUNDING", "FUNDING_MAIN", "MAIN_OPTION", "OPTION_MAIN", "MAIN_PORTFOLIO_MARGIN",
     "PORTFOLIO_MARGIN_MAIN",
 )  # fmt: skip
-PARTS = ("deposits", "withdrawals", "moves", "dust", "dividends")
+PARTS = ("deposits", "moves", "dust", "dividends", "withdrawals")
 TABLE = {
     "deposits": Asked(path=DEPOSITS, weight=1, pool=sapi_pool(DEPOSITS), base="sapi"),
     "withdrawals": Asked(path=WITHDRAWALS, weight=18_000, pool=sapi_pool(WITHDRAWALS), base="sapi"),

@@ -96,7 +96,8 @@ class Sampler:
         """Say whether nobody claims to have proven this moment, or a gap or finding is about it."""
         proven = [
             c for c in record["coverage"]
-            if c["dataset"] == dataset and c["symbol"] in ("", symbol) and c["from_time"] <= at <= c["to_time"]
+            if (c["dataset"] == dataset and c["symbol"] in ("", symbol)
+                and c["from_time"] <= at <= c["to_time"])
         ]  # fmt: skip
         if not proven:
             return True

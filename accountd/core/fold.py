@@ -203,9 +203,12 @@ class Fold:
             })  # fmt: skip
 
     def _told_again(self, key: FillKey, held: Fill, told: Fill) -> None:
-        """Keep the first telling; another one that differs is written beside it, and is a finding."""
+        """Keep the first telling; another one that differs is written beside it, and is a finding.
+
+        One that says what the first left open is written beside it as well, and is none.
+        """
         differs = merge.conflict(held, told)
-        if not differs:
+        if not differs and not merge.adds(held, told):
             return
         name = merge.told_name(told)
         if (*key, name) in self.beliefs.otherwise:
@@ -213,10 +216,12 @@ class Fold:
         self.beliefs.otherwise[(*key, name)] = None
         self.beliefs.otherwise.trim()
         self.changes.fill_corrections.append(
-            FillCorrection(key, name, "conflict", told, self.telling.source, self.telling.received_at,
-                           self.seq)
+            FillCorrection(key, name, "conflict" if differs else "completed", told, self.telling.source,
+                           self.telling.received_at, self.seq)
         )  # fmt: skip
-        self.finding("conflict", "error", ":".join(("fill", *key)), differs)
+        self.changed = True
+        if differs:
+            self.finding("conflict", "error", ":".join(("fill", *key)), differs)
 
     # -- balances, positions
 

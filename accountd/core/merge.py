@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from operator import attrgetter
@@ -88,9 +88,14 @@ def conflict(held: Fill, told: Fill) -> dict[str, object]:
         if mine is None or theirs is None or mine == theirs:
             continue
         found[name] = {"held": str(mine), "told": str(theirs)}
-    if held.traded_at.replace(microsecond=0) != told.traded_at.replace(microsecond=0):
+    if abs(held.traded_at - told.traded_at) >= timedelta(seconds=1):
         found["traded_at"] = {"held": held.traded_at.isoformat(), "told": told.traded_at.isoformat()}
     return found
+
+
+def adds(held: Fill, told: Fill) -> bool:
+    """Say whether a telling says an amount that the first one left open."""
+    return any(getattr(held, name) is None and getattr(told, name) for name in _MONEY_OF_FILL)
 
 
 def told_name(told: Fill) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import groupby
+from itertools import accumulate, groupby
 from operator import itemgetter
 
 import msgspec
@@ -73,31 +73,22 @@ def judge(window: Window, early: Sequence[Move], middle: Decimal, late: Sequence
     """
     wanted = window.after - window.before
     # What the margin at the start adds when its first k instants were in the amount already.
-    opening = {part for _, part in _suffixes(early)}
+    opening = set(_sums(_instants(early)[::-1]))
     nominal = sum((amount for at, amount in early if at > window.start), _ZERO)
     nominal += middle + sum((amount for at, amount in late if at <= window.end), _ZERO)
-    tied = any(wanted - middle - part in opening for _, part in _prefixes(late))
+    tied = any(wanted - middle - part in opening for part in _sums(_instants(late)))
     return Verdict(tied=tied, difference=wanted, moved=nominal)
 
 
-def _instants(moves: Iterable[Move]) -> Iterator[Move]:
-    """Yield each instant with the sum of its movements."""
-    for at, group in groupby(sorted(moves, key=itemgetter(0)), key=itemgetter(0)):
-        yield at, sum((amount for _, amount in group), _ZERO)
+def _instants(moves: Iterable[Move]) -> list[Decimal]:
+    """Return the sum of the movements of each instant, in the order of time."""
+    ordered = groupby(sorted(moves, key=itemgetter(0)), key=itemgetter(0))
+    return [sum((amount for _, amount in group), _ZERO) for _, group in ordered]
 
 
-def _prefixes(moves: Iterable[Move]) -> Iterator[tuple[int, Decimal]]:
-    total = _ZERO
-    yield 0, total
-    for count, (_, amount) in enumerate(_instants(moves), 1):
-        total += amount
-        yield count, total
-
-
-def _suffixes(moves: Iterable[Move]) -> Iterator[tuple[int, Decimal]]:
-    instants = list(_instants(moves))
-    return _prefixes([(datetime.max - timedelta(microseconds=n), amount)
-                      for n, (_, amount) in enumerate(instants)])  # fmt: skip
+def _sums(amounts: Iterable[Decimal]) -> Iterator[Decimal]:
+    """Yield the sum of the first none, one, two ... amounts."""
+    return accumulate(amounts, initial=_ZERO)
 
 
 def common(stretches: Iterable[Stretch | None]) -> Stretch | None:

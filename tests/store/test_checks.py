@@ -125,7 +125,7 @@ def test_a_balance_that_nothing_explains(book):
 
 
 def test_clocks_may_differ_but_amounts_may_not(book):
-    """Funding dated a second before the balance that it moved ties at every window; one cent more does not."""
+    """Funding dated a second before the balance that it moved ties; one cent more does not."""
     book.prove(T0, at(63.5))
     book.add(balances=[samples.balance("100")])
     book.add(
@@ -177,7 +177,8 @@ def test_a_backfill_is_checked_too(book):
     assert book.check() == {}
     early = T0 - timedelta(days=2)
     book.prove(early, T0, "orders", "fills")
-    old = samples.order(5, status="FILLED", filled_quantity=D("1"), created_at=early, updated_at=early + SLACK)
+    then = {"created_at": early, "updated_at": early + SLACK}
+    old = samples.order(5, status="FILLED", filled_quantity=D("1"), **then)
     book.add(orders=[old])
     assert book.check()["order_fills"].subject == "order:usdm:BTCUSDT:5"
 

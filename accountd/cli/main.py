@@ -10,6 +10,7 @@ from typer import core
 
 from accountd import __version__
 from accountd.cli import (
+    alerts_mute,
     audit,
     backfill,
     check,
@@ -100,6 +101,7 @@ app.command("query")(query.query)
 app.command("audit")(audit.audit)
 app.command("verify")(verify.verify)
 app.command("replay")(replay.replay)
+app.add_typer(alerts_mute.app, name="alerts")
 app.add_typer(db.app, name="db")
 app.command("sim")(sim.sim)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.engine import RowMapping
@@ -55,10 +56,7 @@ def orders(conn: Connection, f: Filter = EVERYTHING) -> Iterator[RowMapping]:
 
 def open_orders(conn: Connection, f: Filter = EVERYTHING) -> Iterator[RowMapping]:
     """Yield the orders that are not over and that the venue still shows."""
-    c = tables.orders.c
-    closed = [word.strip("'") for word in tables.CLOSED.split(",")]
-    query = filtered(tables.orders, c.updated_at, f)
-    return stream(conn, query.where(c.missing_since.is_(None), c.status.not_in(closed)))
+    return stream(conn, filtered(tables.orders, tables.orders.c.updated_at, replace(f, open=True)))
 
 
 def fills(conn: Connection, f: Filter = EVERYTHING) -> Iterator[RowMapping]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from accountd.store.exact import plus
 from accountd.store.types import time_text
 
 
@@ -43,7 +44,7 @@ def equity(
     history is.
     """
     sqlite = conn.dialect.name == "sqlite"
-    query = text(_FIRST.format(columns="at, n, total, unrealized_pnl, equity"))
+    query = text(_FIRST.format(columns="at, n, total, unrealized_pnl"))
     step = (until - since) / max(points, 1)
     last: int | None = None
     for number in range(1, points + 1):
@@ -55,9 +56,10 @@ def equity(
         if told is None or told.n == last:
             continue
         last = told.n
+        total, open_profit = _decimal(told.total), _maybe(told.unrealized_pnl)
         yield EquityPoint(
-            at=_moment(told.at), total=_decimal(told.total), unrealized_pnl=_maybe(told.unrealized_pnl),
-            equity=_maybe(told.equity),
+            at=_moment(told.at), total=total, unrealized_pnl=open_profit,
+            equity=None if open_profit is None else plus(total, open_profit),
         )  # fmt: skip
 
 

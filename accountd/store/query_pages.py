@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +16,7 @@ from sqlalchemy.engine import RowMapping
 
 from accountd.errors import QueryRefused
 from accountd.store import tables
-from accountd.store.query_filter import EVERYTHING, Filter, account_ids, resolved, sort_key, where
+from accountd.store.query_filter import EVERYTHING, Filter, account_ids, best, resolved, sort_key, where
 from accountd.store.types import Instant, time_text
 
 # The tables that are read page by page, and the time that orders them; the key breaks ties.
@@ -51,25 +51,19 @@ def page(
     rows_of, at = PAGED[table]
     start = None if after is None else _read(after, rows_of, at)
     f = resolved(conn, rows_of, f)
-    names = [f.account] if f.account is not None else account_ids(conn)
-    found: list[RowMapping] = []
-    # An index begins with the account: each is asked for as much as a page holds, and the best are kept.
-    for name in names:
-        one = replace(f, account=name)
-        query = where(rows_of, at, one)
-        columns = [at, *rows_of.primary_key]
-        if start is not None:
-            edge = bindparam(None, start[0], type_=at.type)
-            here = tuple_(*columns)
-            values = tuple_(*(bindparam(None, v, type_=c.type) for v, c in zip(start, columns, strict=True)))
-            # The first condition says nothing new, but every planner can use it.
-            further = (at <= edge, here < values) if f.newest else (at >= edge, here > values)
-            query = query.where(*further)
-        order = [column.desc() for column in columns] if f.newest else columns
-        found.extend(conn.execute(query.order_by(*order).limit(size + 1)).mappings())
+    query, columns = where(rows_of, at, f), [at, *rows_of.primary_key]
+    if start is not None:
+        edge = bindparam(None, start[0], type_=at.type)
+        here = tuple_(*columns)
+        values = tuple_(*(bindparam(None, v, type_=c.type) for v, c in zip(start, columns, strict=True)))
+        # The first condition says nothing new, but every planner can use it.
+        query = query.where(*((at <= edge, here < values) if f.newest else (at >= edge, here > values)))
+    if f.account is None and "account_id" in rows_of.c:
+        query = best(conn, rows_of, at, query, account_ids(conn), size + 1, f.newest)
+    else:
+        query = query.order_by(*([c.desc() for c in columns] if f.newest else columns)).limit(size + 1)
+    found = list(conn.execute(query).mappings())
     key = sort_key(rows_of, at)
-    if len(names) > 1:
-        found.sort(key=key, reverse=f.newest)
     rows = found[:size]
     return Page(rows=rows, next=_write(key(rows[-1])) if len(found) > size else None)
 

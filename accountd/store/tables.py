@@ -213,7 +213,8 @@ _placed = text("kind = 'algo' AND actual_order_id IS NOT NULL")
 Index("orders_by_actual", orders.c.actual_order_id, sqlite_where=_placed, postgresql_where=_placed)
 Index("fills_by_time", fills.c.account_id, fills.c.traded_at)
 Index("orders_by_time", orders.c.account_id, orders.c.updated_at)
-_open = text(f"missing_since IS NULL AND status NOT IN ({CLOSED})")
+OPEN = f"missing_since IS NULL AND status NOT IN ({CLOSED})"
+_open = text(OPEN)
 Index(
     "orders_open", orders.c.account_id, orders.c.market, orders.c.symbol, sqlite_where=_open,
     postgresql_where=_open,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import Engine, event, inspect, text
+from sqlalchemy import inspect, text
 from sqlalchemy.engine import make_url
 
 from accountd.errors import DatabaseError, SchemaTooNew, SchemaTooOld
@@ -153,37 +153,6 @@ def test_the_file_is_its_owners_only(sqlite_url):
         assert len(files) == 3
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     engine.dispose()
-
-
-class Died(Exception):
-    """What stops a migration in the test below."""
-
-
-def test_failing_at_any_statement_leaves_it_re_runnable(database_url):
-    """A migration that dies at its n-th statement has changed nothing, and runs through afterwards."""
-    fail_at, seen = 1, 0
-
-    def count(connection, cursor, statement, *rest):
-        nonlocal seen
-        if re.match(r"\s*(CREATE|INSERT|UPDATE|ALTER)", statement):
-            seen += 1
-            if seen == fail_at:
-                raise Died
-
-    event.listen(Engine, "after_cursor_execute", count)
-    try:
-        while fail_at < 200:
-            seen = 0
-            try:
-                migrate.upgrade(database_url)
-                break
-            except Died:
-                assert objects(database_url) == (set(), set(), set())
-                fail_at += 1
-    finally:
-        event.remove(Engine, "after_cursor_execute", count)
-    assert fail_at > 40
-    assert migrate.check(database_url).up_to_date
 
 
 def test_two_processes_may_upgrade_at_once(database_url):

@@ -1,5 +1,6 @@
 """A record with a little of everything, on both databases, and a browser that looks at it."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -27,7 +28,8 @@ def alert(number, **told):
     """An alert about a fill."""
     told = {
         "message_id": f"m{number}", "account_id": "main", "hook": "ops", "type": "fill",
-        "body": '{"type":"fill","data":{"trade_id":"%d"}}' % number, "created_at": T0 + number * HOUR,
+        "body": json.dumps({"type": "fill", "data": {"trade_id": str(number)}}),
+        "created_at": T0 + number * HOUR,
         "next_attempt_at": None, "status": "delivered",
     } | told  # fmt: skip
     return OutboxRow(**told)

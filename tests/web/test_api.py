@@ -1,7 +1,5 @@
 """The JSON API: exact rows, pages that do not shift, and refusals that help."""
 
-from datetime import timedelta
-
 import pytest
 from starlette.testclient import TestClient
 
@@ -96,6 +94,7 @@ def test_times_bound_a_list(browser):
 
 def test_balances_at_a_moment(browser):
     """A balance of the past is what was told last before that moment; before the first there is none."""
+
     def total(at):
         return [row["total"] for row in data(browser, f"/balances?asset=USDT&at={write_time(at)}")]
 
@@ -220,5 +219,3 @@ def test_time_without_a_zone_is_refused():
     for written in ("2026-11-23T08:00:00", "08:00", "2026-11-23 08:00:00+25:00", ""):
         with pytest.raises(ValueError):
             read_time(written)
-
-

@@ -145,7 +145,10 @@ def test_static_files_last_and_change_their_address():
     assert "immutable" in reply.headers["cache-control"]
 
 
-@pytest.mark.parametrize("path", ["/", "/readyz", "/metrics", "/nothing", "/api/v1/fills", "/api/v1/openapi.json", "/live", "/orders"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/readyz", "/metrics", "/nothing", "/api/v1/fills", "/api/v1/openapi.json", "/live", "/orders"],
+)
 def test_token_is_required(path):
     """With a token no data is told without it, nor with it in the address."""
     with client(token=TOKEN, base="http://accountd.example") as browser:
@@ -185,7 +188,9 @@ def test_login_refuses_what_is_not_the_token():
         assert browser.post("/login", data={"token": "x" * 5000}).status_code == 413
 
 
-@pytest.mark.parametrize("where", ["//evil.example", "https://evil.example", "/\\evil.example", "", "/a\r\nb"])
+@pytest.mark.parametrize(
+    "where", ["//evil.example", "https://evil.example", "/\\evil.example", "", "/a\r\nb"]
+)
 def test_login_leads_nowhere_else(where):
     """After the form a browser stays on this site, wherever it was asked to go."""
     with client(token=TOKEN, base="http://accountd.example") as browser:
@@ -228,7 +233,9 @@ def test_local_names_are_served(host):
         assert browser.get("/readyz", headers={"host": host}).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["", "localhost.evil.example", "evil.example:8787", "127.0.0.1.evil", "a@localhost"])
+@pytest.mark.parametrize(
+    "host", ["", "localhost.evil.example", "evil.example:8787", "127.0.0.1.evil", "a@localhost"]
+)
 def test_other_names_are_not(host):
     """A name that only looks like this machine is refused."""
     with client() as browser:

@@ -3,7 +3,9 @@
 import asyncio
 
 import httpx
+import pytest
 
+from accountd.cli.sim import announce
 from accountd.sim.app import build, serve
 from accountd.sim.trader import Trader
 
@@ -46,3 +48,43 @@ async def test_the_trader_keeps_its_rate():
     await asyncio.wait_for(trader.run(steps=500), 5)
     assert trader.steps == 500
     assert exchange.truth("main")["fills"]
+
+
+async def test_serve_offers_the_products_it_is_asked_for():
+    """With spot and margin alone, their paths and traders are there, with history; fapi is not."""
+    ready, stop = asyncio.Queue(), asyncio.Event()
+    options = {"seed": 2, "rate": 200, "products": ("spot", "margin"), "history_days": 1, "history_steps": 40}
+    task = asyncio.create_task(serve(on_ready=lambda *a: ready.put_nowait(a), stop=stop, **options))
+    async with asyncio.timeout(10):
+        rest_url, _, _ = await ready.get()
+        async with httpx.AsyncClient(base_url=rest_url, verify=False) as http:
+            assert (await http.get("/fapi/v1/time")).status_code == 404
+            assert (await http.get("/api/v3/time")).status_code == 200
+            first = (await http.get("/sim/truth?product=margin")).json()["margin"]
+            for _ in range(200):
+                await asyncio.sleep(0.02)
+                later = (await http.get("/sim/truth?product=margin")).json()["margin"]
+                if len(later["orders"]) > len(first["orders"]):
+                    break
+        stop.set()
+        await task
+    assert 0 < len(first["orders"]) < len(later["orders"])
+
+
+@pytest.mark.parametrize("products", [("nothing",), ("spot", "us")])
+async def test_serve_refuses_what_it_cannot_serve(products):
+    """An unknown product, or two that have the same paths, are refused before anything listens."""
+    with pytest.raises(ValueError, match="product|paths"):
+        await serve(products=products)
+
+
+def test_announced_settings_name_the_venue(capsys):
+    """One product keeps the account's name; with several each has an account of its own."""
+    credentials = {"main": build(9).accounts["main"].credential}
+    announce("http://x:1", "ws://x:1", credentials, ("spot",))
+    announce("http://x:1", "ws://x:1", credentials, ("usdm", "margin"))
+    lines = capsys.readouterr().out.splitlines()
+    assert "ACCOUNTD_ACCOUNTS__MAIN__VENUE=binance-spot" in lines
+    assert "ACCOUNTD_ACCOUNTS__MAIN__WS_API_URL=ws://x:1" in lines
+    assert "ACCOUNTD_ACCOUNTS__MAIN_USDM__VENUE=binance-usdm" in lines
+    assert "ACCOUNTD_ACCOUNTS__MAIN_MARGIN__VENUE=binance-margin" in lines

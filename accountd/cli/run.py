@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
 import structlog
 import typer
@@ -15,7 +15,7 @@ from accountd.cli.progress import Bars
 from accountd.config import Settings
 from accountd.core.health import Health
 from accountd.errors import AccountdError, SettingsError
-from accountd.runtime import daemon, interpreter, logs, metrics
+from accountd.runtime import daemon, interpreter, logs, metrics, notify
 from accountd.web import app as web
 from accountd.web import server
 
@@ -59,17 +59,34 @@ async def follow(settings: Settings, listener: socket.socket | None) -> int:
                 )  # fmt: skip
                 host, port = await stack.enter_async_context(server.serving(application, listener))
                 log.info("web", listen=f"{host}:{port}")
+            notifier = notify.Notifier.from_environ(os.environ)
+            await stack.enter_async_context(beside(notifier.run(health)))
             follower = daemon.Daemon(settings, health=health, metrics=measured)
-            return await patiently(follower, stop, bars)
+            return await patiently(follower, stop, bars, notifier)
 
 
-async def patiently(follower: "daemon.Daemon", stop: asyncio.Event, bars: Bars) -> int:
+@contextlib.asynccontextmanager
+async def beside(work: Coroutine[object, object, None]) -> AsyncIterator[None]:
+    """Let something run while the block does."""
+    task = asyncio.create_task(work, name="notify")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+
+
+async def patiently(
+    follower: "daemon.Daemon", stop: asyncio.Event, bars: Bars, notifier: notify.Notifier | None = None
+) -> int:
     """Let the daemon run; after `stop` it has a few seconds to write what it holds, then it is cancelled."""
     work = asyncio.create_task(follower.run(stop, progress=bars), name="daemon")
     asked = asyncio.create_task(stop.wait(), name="stop")
     try:
         await asyncio.wait({work, asked}, return_when=asyncio.FIRST_COMPLETED)
         if not work.done():
+            if notifier is not None:
+                notifier.stopping()
             await asyncio.wait({work}, timeout=PATIENCE)
         if not work.done():
             log.error("stop.forced", after_seconds=PATIENCE)

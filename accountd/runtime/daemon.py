@@ -148,7 +148,7 @@ class Daemon:
             self.settings, works.recorder, connects, self.metrics, self.clock
         )
         clients = {name: works.client(name) for name in self.settings.accounts}
-        show = _step(progress)
+        show = _step(progress, self.metrics)
         self.runners = [
             works.runner(name, client, self.keepalive, connects, show) for name, client in clients.items()
         ]
@@ -223,11 +223,11 @@ def _reading(url: str) -> Database:
     return read
 
 
-def _step(progress: Progress | None) -> Step | None:
-    if progress is None:
-        return None
-
+def _step(progress: Progress | None, metrics: Metrics) -> Step:
     def step(account: str, done: int, total: int) -> None:
+        metrics.sweep_progress.labels(account).set(done / total if total else 1.0)
+        if progress is None:
+            return
         progress.total(account, total)
         progress.advance(account, f"{done} of {total} symbols")
         if done == total:

@@ -50,7 +50,7 @@ class Metrics:
         """Declare what the streams tell."""
         self.events = self._counter("events", "Tellings recorded", "account", "kind", "source")
         self.fills = self._counter("fills", "Fills written, by who told them first", "account", "source")
-        self.unknown_events = self._counter("unknown_events", "Messages of a kind not known here", "account")
+        self.unknown_events = self._counter("unknown_events", "Messages of an unknown kind", "account")
         self.undecodable = self._counter("undecodable_events", "Messages that could not be read", "account")
         self.reconnects = self._counter("reconnects", "Sessions that ended, by reason", "account", "reason")
         self.session_state = self._gauge("session_state", "1 for the state that is", "account", "state")
@@ -66,6 +66,12 @@ class Metrics:
     def _sweeps(self) -> None:
         """Declare what REST tells and costs."""
         self.sweeps = self._counter("sweeps", "Whole sweeps of REST history, by why", "account", "why")
+        self.sweep_progress = self._gauge(
+            "sweep_progress_ratio", "How far the sweep after the last connection is", "account"
+        )
+        self.last_sweep = self._gauge(
+            "last_sweep_timestamp_seconds", "When REST history was last swept whole", "account"
+        )
         self.weight_used = self._gauge("request_weight_used", "Request weight in the venue's window", "pool")
         self.gaps_open = self._gauge("gaps_open", "Gaps that no sweep has closed")
         self.findings_open = self._gauge("findings_open", "Findings that are not resolved")
@@ -73,6 +79,9 @@ class Metrics:
     def _writing(self) -> None:
         """Declare how the record is written."""
         self.commit_seconds = self._histogram("commit_seconds", "One commit of the writer", BUCKETS)
+        self.exchange_lag = self._histogram(
+            "exchange_to_receive_seconds", "From the venue's clock to arrival", BUCKETS, "account"
+        )
         self.lag_seconds = self._histogram("receive_to_commit_seconds", "From arrival to durable", BUCKETS)
         self.batch_size = self._histogram(
             "batch_tellings", "Tellings in one commit", (1, 3, 10, 30, 100, 300, 1000)

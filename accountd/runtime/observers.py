@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from accountd.core.alerts import OutboxRow
+from accountd.core.changes import Changes
 from accountd.core.health import Health
 from accountd.runtime.dispatcher import DeliveryObserver, Dispatcher
 from accountd.runtime.markets import Markets
@@ -41,6 +42,7 @@ class Listener:
             if changes.journal:
                 lag = outcome.committed_at - changes.journal[0].received_at
                 metrics.lag_seconds.observe(max(0.0, lag.total_seconds()))
+                self._exchange_lag(changes)
             for source, count in Counter(fill.source for fill in changes.fills.values()).items():
                 metrics.fills.labels(changes.account_id, source).inc(count)
             for finding in changes.findings.values():
@@ -50,6 +52,14 @@ class Listener:
             self.dispatcher.offer(outcome.outbox)
         if self.markets is not None:
             self.markets.committed(outcome)
+
+    def _exchange_lag(self, changes: Changes) -> None:
+        """Measure how old the first frame of a batch was when it arrived; the clocks may disagree."""
+        for row in changes.journal:
+            if row.source == "stream" and row.event_time is not None:
+                lag = (row.received_at - row.event_time).total_seconds()
+                self.metrics.exchange_lag.labels(changes.account_id).observe(max(0.0, lag))
+                return
 
     def trouble(self, error: Exception | None) -> None:
         """Say that the database does not take anything for now, or does again."""

@@ -318,6 +318,7 @@ class AccountRunner:
 
     def _swept(self, why: Priority) -> None:
         self.metrics.sweeps.labels(self.name, why.name.lower()).inc()
+        self.metrics.last_sweep.labels(self.name).set(self.rest.clock.now().timestamp())
         self.auditor.due.set()
 
     def _ask_turn(self, reason: str) -> None:

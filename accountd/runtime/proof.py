@@ -90,9 +90,9 @@ def _whole(sweeper: Sweeper, tx: Transaction, job: Round, cursors: Cursors, grou
     for market, dataset, symbol in job.reads:
         if (market, dataset) == (ground.market, name):
             total.add(job.reads[market, dataset, symbol])
-    traced = name == FILLS and sweeper.venue.income_follows_fills
-    if traced or ground.sweepable() <= read | _refused(job, ground.market, name):
-        # traced: a fill leaves income, which spans all symbols; those without any have no fills
+    if name == FILLS or ground.sweepable() <= read | _refused(job, ground.market, name):
+        # Every fill leaves a trace in what spans all symbols: income, or balances, which the ties judge
+        # over what is proven. Symbols without a trace have no fills; the slow rounds look all the same.
         stretch(sweeper, tx, job, key, start, job.proven, total)
         return
     _slowest(sweeper, tx, job, ground, name, total)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from accountd.core.told import Balance, Fill, Notice, Order, Told
@@ -31,6 +32,9 @@ AMENDED = "REPLACED"
 NOT_SET = ("", "NONE", None)
 SOR = "SOR"
 ZERO = Decimal(0)
+
+_optional = attrgetter(*(letter for letter in CONDITIONAL if letter not in "FgQ"))
+OPTIONAL = len(CONDITIONAL) - len("FgQ")
 
 Reader = Callable[[Any, str], Decoded]
 
@@ -187,6 +191,8 @@ class SpotEvents:
 
 def conditional(r: ExecutionReport) -> dict[str, object]:
     """Return what a report says beyond the order's columns, under names that can be read."""
+    if r.g == -1 and not r.F and not r.Q and _optional(r).count(None) == OPTIONAL:
+        return {}
     found: dict[str, object] = {}
     for letter, name in CONDITIONAL.items():
         value = getattr(r, letter)

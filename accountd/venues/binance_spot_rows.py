@@ -116,7 +116,7 @@ class WithdrawalRow(msgspec.Struct, rename="camel", gc=False):
     coin: str
     amount: Decimal
     status: int
-    apply_time: str
+    apply_time: str | int
     transaction_fee: Decimal = ZERO
     tx_id: str = ""
 
@@ -277,7 +277,7 @@ def withdrawal(row: WithdrawalRow, as_of: datetime, market: str) -> list[Told]:
     check(row.amount, row.transaction_fee)
     if row.status != COMPLETED:
         return []
-    at = utc(row.apply_time)
+    at = utc(row.apply_time) if isinstance(row.apply_time, str) else moment(row.apply_time)
     told: list[Told] = [
         Transfer(
             market=market, kind="withdrawal", transfer_id=row.id, asset=row.coin, amount=-row.amount,

@@ -16,7 +16,7 @@ from accountd.errors import BadRequest
 from accountd.venues.base import ExchangeInfo, Flow, Retention, Swept, SymbolInfo, from_ms, to_ms
 from accountd.venues.binance import exchange_info_of, read
 from accountd.venues.binance_asking import Asked, Asking, Params
-from accountd.venues.binance_spot_wallet import Wallet
+from accountd.venues.binance_spot_wallet import NOT_HERE, Wallet
 from accountd.venues.paging import by_time, fetch, places, reply_to
 
 LIMIT = 1000
@@ -69,6 +69,7 @@ class SpotSection:
         self.wallet = wallet
         self.routed = routed
         self.retention = retention
+        self.allocations = True
 
     def exchange_info(self) -> Flow[ExchangeInfo]:
         """Return the declared weight limit and the symbols; note which of them the venue routes."""
@@ -108,13 +109,17 @@ class SpotSection:
     def fills(self, symbol: str, start: datetime, end: datetime) -> Flow[Swept]:
         """Tell the trades of a symbol in a window, and its allocations where the venue routes orders."""
         swept = yield from self._history("fills", symbol, start, end, "fromId")
-        if symbol in self.routed:
-            more = yield from self._history("allocations", symbol, start, end, "fromAllocationId")
-            swept = Swept(
-                rows=swept.rows + more.rows, calls=swept.calls + more.calls,
-                symbols=swept.symbols | more.symbols, unproven=swept.unproven + more.unproven,
-            )  # fmt: skip
-        return swept
+        if symbol not in self.routed or not self.allocations:
+            return swept
+        try:
+            return swept.plus(
+                (yield from self._history("allocations", symbol, start, end, "fromAllocationId"))
+            )
+        except BadRequest as refusal:
+            if refusal.status not in NOT_HERE:
+                raise
+            self.allocations = False  # not every venue of this kind routes orders
+            return swept
 
     def transfers(self, start: datetime, end: datetime, symbols: Iterable[str] = ()) -> Flow[Swept]:
         """Tell what came to the wallet and went from it in a window."""

@@ -95,7 +95,8 @@ def alert_of(type_: str, at: datetime, subject: str = "", accounts: tuple[str, .
     Its identity is when it began (and which repetition it is), so that it has one id for one hook.
     """
     identity = (subject, at.isoformat(), str(repeat)) if repeat else (subject, at.isoformat())
-    said = {**({"subject": subject} if subject else {}), **data}
+    said = {**({"subject": subject} if subject else {}), **({"accounts": list(accounts)} if accounts else {}),
+            **data}  # fmt: skip
     if repeat:
         said["repeat"] = repeat
     return Alert(type=type_, identity=identity, at=at, data=said, accounts=accounts)

@@ -151,8 +151,7 @@ class Monitor:
                 self._unreached.pop(place, None)
                 continue
             if now - self._unreached.setdefault(place, now) >= EXCHANGE_PATIENCE:
-                data = {"accounts": names, "reason": health[0].detail}
-                found["exchange.down", "", place] = Found(data, tuple(names))
+                found["exchange.down", "", place] = Found({"reason": health[0].detail}, tuple(names))
         return found
 
     def _disk(self) -> dict[Key, Found]:

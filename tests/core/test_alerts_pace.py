@@ -78,6 +78,9 @@ def test_conditions_gather_and_events_do_not():
     """A group takes what is wrong with accountd; a fill is told at once."""
     hooks = hook(group="30s")
     assert told(hooks, 1, NOON).status == "pending"
-    down, gap = told(hooks, 2, NOON, "stream.down"), told(hooks, 3, NOON + timedelta(seconds=20), "gap.opened")
+    down, gap = (
+        told(hooks, 2, NOON, "stream.down"),
+        told(hooks, 3, NOON + timedelta(seconds=20), "gap.opened"),
+    )
     assert down.summary_id == gap.summary_id is not None
     assert gap.next_attempt_at == NOON + timedelta(seconds=30)

@@ -42,7 +42,11 @@ async def test_a_message_is_stored_under_its_subject_with_its_id(tmp_path):
         await out.send(message(2, type="order.filled", account="", replayed=True))
         await out.close()
         first, second = await stored(url)
-    assert (first.subject, first.data, first.headers["Nats-Msg-Id"]) == ("accountd.main.fill", b'{"n":1}', "msg_1")
+    assert (first.subject, first.data, first.headers["Nats-Msg-Id"]) == (
+        "accountd.main.fill",
+        b'{"n":1}',
+        "msg_1",
+    )
     assert second.subject == "accountd._.order.filled"
     assert second.headers["Accountd-Replayed"] == "true"
 
@@ -54,7 +58,10 @@ async def test_the_stream_drops_what_comes_twice(tmp_path):
         for n in (1, 1, 2):
             await out.send(message(n))
         await out.close()
-        assert [each.headers["Nats-Msg-Id"] for each in await stored(url, "desk_alerts")] == ["msg_1", "msg_2"]
+        assert [each.headers["Nats-Msg-Id"] for each in await stored(url, "desk_alerts")] == [
+            "msg_1",
+            "msg_2",
+        ]
 
 
 async def test_a_server_that_is_away_is_tried_again(tmp_path):

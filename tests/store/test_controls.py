@@ -52,7 +52,11 @@ def test_a_replay_sends_the_same_again(conn):
     assert state(conn, 3)["replayed_at"] is None
     assert controls.pokes(conn) == {"ops": NOW + SECOND}
     due = outbox.due(conn, "ops", NOW + SECOND, 10)
-    assert [(one.message_id, one.replayed_after) for one in due] == [("msg_1", 1), ("msg_2", 1), ("msg_3", None)]
+    assert [(one.message_id, one.replayed_after) for one in due] == [
+        ("msg_1", 1),
+        ("msg_2", 1),
+        ("msg_3", None),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +85,9 @@ def test_an_alert_is_found_by_how_its_id_begins(conn):
 
 def test_a_mute_is_in_force_until_it_ends(conn):
     """It covers what matches every filter that it has, until its time or until it is ended."""
-    one = Mute(mute_id="a1", created_at=NOW, until=NOW + 60 * SECOND, type="fi*", symbol="BTC*", reason="noise")
+    one = Mute(
+        mute_id="a1", created_at=NOW, until=NOW + 60 * SECOND, type="fi*", symbol="BTC*", reason="noise"
+    )
     controls.add_mute(conn, one)
     (held,) = controls.muted(conn, NOW)
     assert held == one
@@ -98,7 +104,9 @@ def test_a_mute_is_in_force_until_it_ends(conn):
 
 def waiting(n, due=NOW, **changes):
     body = json.dumps({"type": "fill", "timestamp": "t", "data": {"symbol": f"S{n % 2}"}})
-    return row(n, status="suppressed", reason="rate", summary_id="msg_sum", next_attempt_at=due, body=body, **changes)
+    return row(
+        n, status="suppressed", reason="rate", summary_id="msg_sum", next_attempt_at=due, body=body, **changes
+    )
 
 
 def test_one_message_stands_for_those_that_waited(conn):
@@ -120,7 +128,11 @@ def test_what_waits_alone_goes_by_itself(conn):
     """One message needs no other to stand for it."""
     _insert(conn, [waiting(1)])
     (made,) = summaries.fold(conn, NOW)
-    assert (made.message_id, state(conn, 1)["status"], state(conn, 1)["summary_id"]) == ("msg_1", "pending", None)
+    assert (made.message_id, state(conn, 1)["status"], state(conn, 1)["summary_id"]) == (
+        "msg_1",
+        "pending",
+        None,
+    )
 
 
 def test_what_comes_after_a_summary_goes_into_the_next_part(conn):

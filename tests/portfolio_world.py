@@ -1,13 +1,14 @@
-"""A world whose account is one of portfolio margin: three markets, one stream, and how their truths compare."""
+"""A world whose account is one of portfolio margin: three markets, one stream, and their truths."""
 
 import asyncio
 from collections import Counter
 
 from accountd.sim.coinm import Coinm
 from accountd.sim.limits import WeightLimit
-from accountd.sim.portfolio import Portfolio
-from accountd.sim.products import build_spot
+from accountd.sim.margin_exchange import MarginExchange
+from accountd.sim.portfolio import PAIRS, Portfolio
 from accountd.sim.spot import Spot
+from accountd.sim.spot_model import SPOT_SYMBOLS
 from accountd.store import tables
 from tests.spot_world import balance_of, fill_of, order_of, trade_name
 from tests.world import World, compare, ms
@@ -22,9 +23,13 @@ class PortfolioWorld(World):
         super().__init__(url, account={"VENUE": "binance-portfolio", **(account or {})}, **more)
         pool = WeightLimit(self.exchange.clock, 2400)
         coinm = Coinm(self.exchange, limit=pool)
-        spots = build_spot(self.exchange, ["margin"])
-        self.portfolio = Portfolio(coinm, next(one for one in spots if isinstance(one, Spot)))
-        products = [self.portfolio, coinm, *spots]
+        # Two pairs: each reading of margin orders weighs a hundred, of six thousand a minute.
+        margin = MarginExchange(self.exchange, [one for one in SPOT_SYMBOLS if one.name in PAIRS])
+        spot = Spot(self.exchange, margin)
+        for name in self.accounts:
+            margin.open_cross(name)
+        self.portfolio = Portfolio(coinm, spot)
+        products = [self.portfolio, coinm, spot]
         self.server_options = {**self.server_options, "products": products, "weight": pool}
 
     def truth(self, account="main"):
@@ -74,7 +79,7 @@ class PortfolioWorld(World):
                 ],
             ),
             "margin balances": (
-                [balance_of(asset, b) for asset, b in truth["balances"].items() if any(balance_of("", b)[1:])],
+                [row for a, b in truth["balances"].items() if any((row := balance_of(a, b))[1:])],
                 [
                     (b["asset"], b["free"], b["locked"], b["total"])
                     for b in mine[tables.balances]

@@ -26,6 +26,7 @@ from accountd.sim.trader import Deeds, Trader
 if TYPE_CHECKING:
     from accountd.sim.server import SimServer
 
+PAIRS = ("BTCUSDT", "ETHUSDT")
 LISTEN_KEY = "/papi/v1/listenKey"
 ROUTE = "/pm"
 
@@ -146,10 +147,11 @@ class Portfolio(Product):
     def traders(self, account: str, seed: int, rate: float) -> list[Deeds]:
         """Return a trader for each market; they share the rate."""
         wallet = self.margin.wallet(account, "margin")
+        pairs, each = list(PAIRS), rate / 3
         return [
-            Trader(self.exchange, account, seed=seed, rate=rate / 3),
-            CoinmTrader(self.coinm, account, seed=seed, rate=rate / 3),
-            MarginTrader(self.margin, wallet, seed=seed, rate=rate / 3),
+            Trader(self.exchange, account, seed=seed, rate=each, symbols=pairs),
+            CoinmTrader(self.coinm, account, seed=seed, rate=each),
+            MarginTrader(self.margin, wallet, seed=seed, rate=each, symbols=pairs),
         ]
 
     def burst(self, account: str, fills: int, symbol: str) -> int:

@@ -47,9 +47,15 @@ def lists_key(ack: Ack, key: str) -> bool:
     return any(isinstance(name, str) and (name == key or name.startswith(f"{key}@")) for name in names)
 
 
-def listen_key_door(path: str, pool: str, url: Callable[[str], str], base: str = "rest") -> ListenKeyDoor:
-    """Return the door that is opened by the key of ``path``; ``url`` is told the key, quoted."""
-    renewal = listen_key_call("PUT", path, pool, base)
+def listen_key_door(
+    path: str, pool: str, url: Callable[[str], str], base: str = "rest", renew: str = "PUT"
+) -> ListenKeyDoor:
+    """Return the door that is opened by the key of ``path``; ``url`` is told the key, quoted.
+
+    ``renew`` is POST where the answer to PUT does not name the key: POST lengthens its life as well and
+    tells when another program has put a new key in its place.
+    """
+    renewal = listen_key_call(renew, path, pool, base)
     return ListenKeyDoor(
         create=listen_key_call("POST", path, pool, base),
         keepalive=lambda _: renewal,

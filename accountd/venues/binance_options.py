@@ -197,6 +197,7 @@ class BinanceOptions(ListenKeyVenue):
     hosts: Mapping[str, Urls] = HOSTS
     pool = POOL
     pools: Mapping[str, Pool] = {POOL: Pool(limit=400)} | sapi_pools([RIGHTS.path])
+    renew = "POST"  # PUT answers {}
     listen_key = "/eapi/v1/listenKey"
     table = TABLE
     frames = Frames(OptionsEvents().readers())

@@ -142,6 +142,7 @@ class BinancePortfolio(ListenKeyVenue):
         FUTURES_POOL: Pool(limit=2400),
         SPOT_POOL: Pool(limit=6000),
     } | sapi_pools([RIGHTS.path, MOVES])
+    renew = "POST"  # PUT answers {}
     listen_key = "/papi/v1/listenKey"
     table = TABLE
     frames = portfolio_frames()

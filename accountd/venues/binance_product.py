@@ -30,6 +30,7 @@ class ListenKeyVenue:
     pools: Mapping[str, Pool]
     income_follows_fills = True
     listen_key: str
+    renew = "PUT"
     table: Mapping[str, Asked]
     frames: Frames
     pages: Pages
@@ -44,7 +45,11 @@ class ListenKeyVenue:
 
     def doors(self, urls: Urls, options: StreamOptions) -> tuple[Door, ...]:
         """Return the one private stream, entered by a listen key."""
-        return (listen_key_door(self.listen_key, self.pool, lambda key: self.stream_url(urls, key, options)),)
+
+        def url(key: str) -> str:
+            return self.stream_url(urls, key, options)
+
+        return (listen_key_door(self.listen_key, self.pool, url, renew=self.renew),)
 
     def decode(
         self, frame: bytes | str, received_at: datetime, lanes: Mapping[int, str] = NO_LANES

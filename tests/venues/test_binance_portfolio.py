@@ -206,6 +206,7 @@ def test_one_socket_and_hosts():
     live = urls_of(VENUE.hosts, "live")
     (door,) = VENUE.doors(live, StreamOptions())
     assert door.url("K") == "wss://fstream.binance.com/pm/ws/K"
+    assert door.keepalive("K").method == "POST"  # PUT would not tell of a key that replaced ours
     assert (door.create.path, door.create.keyed, door.create.keep) == ("/papi/v1/listenKey", True, False)
     hosts = {section.market: live.of(first_call(section.exchange_info()).base) for section in VENUE.sections}
     assert hosts == {

@@ -1,10 +1,12 @@
-"""The reference of tables and views, and Postgres's comments, written from one place.
+"""The reference of tables and views, Datasette's words and Postgres's comments, from one place.
 
 `python -m accountd.store.reference docs/reference` writes the pages again.
 """
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -110,6 +112,44 @@ def comment(conn: Connection) -> None:
         conn.exec_driver_sql(";\n".join(comments(conn)).replace("%", "%%"))
 
 
+# What a saved query asks for instead of the recipe's example.
+ASKS = {
+    "'main'": ":account", "'10000100'": ":order_id", "'bot-64'": ":client_order_id",
+    "'2026-10-30 12:00:00+00:00'": ":moment", "'2026-10-30 23:00:00+00:00'": ":since",
+    "'2026-10-01'": ":since",
+    "'2026-10-25'": ":since", "'2026-10-31'": ":until", "'USDT'": ":asset", "'BTCUSDT'": ":symbol",
+}  # fmt: skip
+
+
+def datasette(columns: Mapping[str, list[str]], recipes: str) -> str:
+    """Return docs/datasette.json: the words beside tables and views, and the recipes as saved queries."""
+    there = {name: [column.name for column in table.columns] for name, table in metadata.tables.items()}
+    about = {name: told.about for name, told in (*WORDS.items(), *VIEWS.items())}
+    described = {
+        name: {"description": about[name], "columns": {one: _plain(word(name, one)) for one in found}}
+        for name, found in (*there.items(), *columns.items())
+    }
+    asked = {}
+    for title, body in re.findall(r"^### (.*?)\n(.*?)(?=^##|\Z)", recipes, re.MULTILINE | re.DOTALL):
+        sql = re.findall(r"```sql(?: sqlite)?\n(.*?)```", body, re.DOTALL)[0].strip()
+        for example, parameter in ASKS.items():
+            sql = sql.replace(example, parameter)
+        # Datasette has no dsum; floating point is good enough to look at.
+        sql = re.sub(r"dsum\((\w+)\)", r"SUM(CAST(\1 AS REAL))", sql)
+        asked[re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")] = {"title": title, "sql": sql}
+    told = {
+        "title": "accountd",
+        "description": "A complete, exact record of exchange accounts. Money is text with all its digits; "
+                       "CAST(column AS REAL) sorts and plots it.",
+        "databases": {"accountd": {"tables": described, "queries": asked}},
+    }  # fmt: skip
+    return json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+
+
+def _plain(told: str) -> str:
+    return told.replace("`", "")
+
+
 def _line(table: Table, column: Column[object]) -> str:
     name = f"**`{column.name}`**" if column.primary_key else f"`{column.name}`"
     kind = next((told for type_, told in TYPES if isinstance(column.type, type_)), "text")
@@ -138,6 +178,8 @@ def main(folder: str) -> None:
         engine.dispose()
     Path(folder, "tables.md").write_text(tables_page(), encoding="utf-8")
     Path(folder, "views.md").write_text(views_page(columns), encoding="utf-8")
+    recipes = Path(folder, "..", "how-to", "sql.md").read_text(encoding="utf-8")
+    Path(folder, "..", "datasette.json").write_text(datasette(columns, recipes), encoding="utf-8")
 
 
 if __name__ == "__main__":

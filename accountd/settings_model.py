@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
@@ -106,19 +107,23 @@ class Account(Section):
     events: values.Words = ()
     """Names for the `events=` parameter of a futures stream; empty leaves it out."""
     logon: values.Truth = False
+    portfolio_pro: values.Truth = False
     """Log the WebSocket API connection on (Ed25519 keys only) instead of signing the subscription."""
 
     def problems(self) -> Iterator[Problem]:
-        """Yield what is wrong with the key: there is exactly one, and a file can be opened."""
+        """Yield what is wrong with the key: there is exactly one, a file can be opened, it can log on."""
+        key: object = None
         if self.api_secret and self.private_key_file:
             yield "private_key_file", "either API_SECRET or PRIVATE_KEY_FILE, not both"
         elif self.private_key_file:
             try:
-                values.load_private_key(self.private_key_file, self.private_key_passphrase)
+                key = values.load_private_key(self.private_key_file, self.private_key_passphrase)
             except ValueError as refusal:
                 yield "private_key_file", str(refusal)
         elif not self.api_secret:
             yield "api_secret", "required (or PRIVATE_KEY_FILE for an Ed25519 or RSA key)"
+        if self.logon and not isinstance(key, Ed25519PrivateKey):
+            yield "logon", "needs an Ed25519 key in PRIVATE_KEY_FILE; false signs the subscription instead"
 
 
 class Web(Section):

@@ -344,3 +344,10 @@ def test_settings_do_not_change(settings):
     loaded = settings.load()
     with pytest.raises(ValueError, match="frozen"):
         loaded.ring_size = 1
+
+
+def test_logon_needs_its_kind_of_key(settings):
+    """A session can be logged on with Ed25519 alone, so an HMAC key with LOGON is refused at once."""
+    (line,) = settings.refused({"ACCOUNTS__MAIN__LOGON": "true"})
+    assert "ACCOUNTD_ACCOUNTS__MAIN__LOGON" in line
+    assert "Ed25519" in line

@@ -51,8 +51,9 @@ class Connector:
         self.books = books
         self.on_frame = on_frame
         self.options = StreamOptions(
-            form=account.stream_form, events=account.events, logon=account.logon, symbols=account.symbols
-        )
+            form=account.stream_form, events=account.events, logon=account.logon, symbols=account.symbols,
+            portfolio_pro=account.portfolio_pro,
+        )  # fmt: skip
         self.keys: set[str] = set()
         self._wait = settings.request_timeout.total_seconds()
         self._requests = 0
@@ -183,8 +184,14 @@ class Connector:
     async def _take_lanes(self, socket: Socket, door: TokenDoor) -> None:
         lanes = await self.rest.run(door.lanes(), Priority.KEEPALIVE, None)
         for lane in lanes:
-            if lane not in socket.ends:
+            if lane in socket.ends:
+                continue
+            try:
                 await self._token(socket, door, lane)
+            except BadRequest as refusal:  # one pair that is closed must not keep the others unheard
+                if len(lanes) == 1:
+                    raise
+                log.warning("not listened to", account=self.name, lane=lane, code=refusal.code)
 
     async def _token(self, socket: Socket, door: TokenDoor, lane: str) -> None:
         reply = await self.rest.send(door.token(lane), Priority.KEEPALIVE)

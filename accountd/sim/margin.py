@@ -68,7 +68,7 @@ class Margin(Product):
     """Serves the margin wallets of a spot product's exchange; list it before that product.
 
     `token_lifetime_ms` caps how long a listen token lives. `transfer_seconds` False tells the times of
-    margin/transfer in ms.
+    margin/transfer in ms. `refused_tokens` are pairs that get none.
     """
 
     name = "margin"
@@ -88,6 +88,7 @@ class Margin(Product):
         self.token_lifetime_ms, self.transfer_seconds = token_lifetime_ms, transfer_seconds
         self.keys = ListenKeys(spot.exchange, key_lifetime_ms)
         self.tokens_made = 0
+        self.refused_tokens: set[str] = set()
         self.margin.listen_risk(self._on_risk)
 
     def open(self, server: "SimServer") -> None:
@@ -137,7 +138,7 @@ class Margin(Product):
         if params.get("isIsolated", "").lower() == "true" and not pair:
             raise refusals.missing("symbol")
         found = [w for w in self.margin.opened(account, "isolated" if pair else "margin") if w.pair == pair]
-        if not found:
+        if not found or found[0].disabled or pair in self.refused_tokens:
             raise refusals.Refused(400, -3003, "Margin account does not exist.")
         asked = int(params.get("validity") or LONGEST_MS)
         if not 0 < asked <= LONGEST_MS:

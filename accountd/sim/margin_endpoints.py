@@ -44,7 +44,7 @@ class MarginQuery(SpotQuery):
             pair = self.the_symbol()
         market = "isolated" if pair else "margin"
         found = [w for w in self.margin.opened(self.account, market) if w.pair == pair]
-        if not found:
+        if not found or found[0].disabled:
             raise refusals.Refused(400, -3003, "Margin account does not exist.")
         return found[0]
 
@@ -113,7 +113,7 @@ def isolated_account(q: MarginQuery) -> Any:
                 "quoteAsset": views.isolated_asset(symbol.quote, quote, _in_btc(q, symbol.quote)),
                 "symbol": wallet.pair,
                 "isolatedCreated": True,
-                "enabled": True,
+                "enabled": not wallet.disabled,
                 "marginLevel": f"{level:.8f}",
                 "marginLevelStatus": "EXCESSIVE" if level > 2 else "NORMAL",
                 "marginRatio": "10.00000000",

@@ -181,6 +181,7 @@ class Wallet:
     pair: str = ""
     fee_asset: str | None = None
     updated_ms: int = 0
+    disabled: bool = False  # an isolated account that its owner has closed
     holdings: dict[str, Versions[Holding]] = field(default_factory=dict)
     external: dict[str, Decimal] = field(default_factory=dict)
     orders: dict[tuple[str, int], Versions[SpotOrder]] = field(default_factory=dict)

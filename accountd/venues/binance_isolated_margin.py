@@ -10,12 +10,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
 
-from accountd.venues import binance
 from accountd.venues.base import AccountState, Call, Flow
 from accountd.venues.binance_asking import Asked, Asking
 from accountd.venues.binance_margin import TOKEN, MarginVenue, keyed, pools_of
 from accountd.venues.binance_margin_rows import ISOLATED
-from accountd.venues.binance_margin_section import IsolatedSection, Pairs, table
+from accountd.venues.binance_margin_section import IsolatedSection, table
 from accountd.venues.binance_spot import RIGHTS
 from accountd.venues.doors import StreamOptions
 
@@ -45,6 +44,4 @@ class BinanceIsolatedMargin(MarginVenue):
     def snapshot(self, lag: timedelta) -> Flow[AccountState]:
         """Tell the balances of all pairs as of ``lag`` ago (10 weight)."""
         page = yield from self.asking.page("account", lag)
-        pairs = {row.symbol for row in binance.read(page.reply, Pairs, "account").assets}
-        self.section.pairs |= pairs
-        return AccountState(modes=(f"{len(pairs)} isolated pairs",))
+        return AccountState(modes=(f"{self.section.take(page.reply)} isolated pairs",))

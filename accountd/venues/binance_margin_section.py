@@ -13,7 +13,7 @@ import msgspec
 
 from accountd.core.told import BALANCES, FILLS, ORDERS, TRANSFERS, Order, Told
 from accountd.errors import BadRequest
-from accountd.venues.base import ExchangeInfo, Flow, Retention, Swept, SymbolInfo
+from accountd.venues.base import ExchangeInfo, Flow, Reply, Retention, Swept, SymbolInfo
 from accountd.venues.binance import exchange_info_of, read, sapi_pool
 from accountd.venues.binance_asking import Asked, Asking, Params
 from accountd.venues.binance_margin_money import MarginMoney
@@ -68,6 +68,7 @@ class _Tradables(msgspec.Struct):
 
 class _Pair(msgspec.Struct):
     symbol: str
+    enabled: bool = True
 
 
 class Pairs(msgspec.Struct):
@@ -121,12 +122,14 @@ class MarginSection(SpotSection):
 class IsolatedSection(MarginSection):
     """The isolated accounts: one for each pair, which is its only symbol.
 
-    ``pairs`` are those that the account has opened; they are found anew with every snapshot.
+    ``pairs`` are those that the account has opened; they are found anew with every snapshot. ``closed``
+    are those that have been disabled since: they keep their history and cannot be listened to.
     """
 
     def __init__(self, market: str, asking: Asking, routed: set[str]) -> None:
         super().__init__(market, asking, routed)
         self.pairs: set[str] = set()
+        self.closed: set[str] = set()
 
     def exchange_info(self) -> Flow[ExchangeInfo]:
         """Return the declared weight limit and the symbols; find the pairs that are open."""
@@ -136,17 +139,25 @@ class IsolatedSection(MarginSection):
 
     def open_pairs(self, wanted: Iterable[str] = ()) -> Flow[tuple[str, ...]]:
         """Return the pairs that have an account, and of those ``wanted`` the ones that have one as well."""
-        self.pairs.update((yield from self._named(())))
+        yield from self._named(())
         for pair in sorted(set(wanted) - self.pairs):
             try:
-                self.pairs.update((yield from self._named((("symbols", pair),))))
+                yield from self._named((("symbols", pair),))
             except BadRequest:  # no such account: there is nothing to listen to
                 continue
-        return tuple(sorted(self.pairs))
+        return tuple(sorted(self.pairs - self.closed))
 
-    def _named(self, params: Params) -> Flow[set[str]]:
-        reply = yield from reply_to(self.asking.call("account", params))
-        return {row.symbol for row in read(reply, Pairs, "account").assets}
+    def _named(self, params: Params) -> Flow[None]:
+        self.take((yield from reply_to(self.asking.call("account", params))))
+
+    def take(self, reply: Reply) -> int:
+        """Note which pairs a snapshot shows, open or closed; return how many."""
+        rows = read(reply, Pairs, "account").assets
+        self.pairs.update(row.symbol for row in rows)
+        self.closed = (self.closed | {row.symbol for row in rows if not row.enabled}) - {
+            row.symbol for row in rows if row.enabled
+        }
+        return len(rows)
 
     def fixed(self, symbol: str) -> Params:
         """Return that a question is about the isolated account."""
@@ -161,7 +172,7 @@ class IsolatedSection(MarginSection):
     def open_orders(self, lag: timedelta) -> Flow[Swept]:
         """Tell the open orders of every pair as of ``lag`` ago."""
         told: list[list[Told]] = []
-        for pair in sorted(self.pairs):
+        for pair in sorted(self.pairs - self.closed):  # a closed one has no open orders
             page = yield from self.asking.page("open_orders", lag, (("symbol", pair), *self.fixed(pair)))
             told.append(page.told)
         return _orders_of(told)

@@ -4,6 +4,8 @@ import asyncio
 import json
 from decimal import Decimal
 
+import pytest
+
 from accountd.store import tables
 from tests.margin_world import MarginWorld
 
@@ -138,3 +140,21 @@ async def test_pairs_come_and_settings_may_name_more(sqlite_url):
         await world.until(lambda: world.subscriptions() == 3, 15)
         world.margin.margin.place(opened, "BNBUSDT", "BUY", D("0.5"))
         await world.agreed(20)
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_pair_that_is_closed_leaves_the_others_alone(sqlite_url, told):
+    """A disabled pair gets no subscription, nor one whose token is refused though nothing says why.
+
+    No question is asked that would be refused, and what is left in it is known.
+    """
+    world = MarginWorld(sqlite_url, market="isolated", SWEEP_INTERVAL="1s")
+    if told:
+        world.margin.margin.wallet("main", "isolated", "ETHUSDT").disabled = True
+    else:
+        world.margin.refused_tokens = {"ETHUSDT"}
+    async with world:
+        assert world.subscriptions() == 1
+        assert world.rows(tables.balances, tables.balances.c.asset == "ETHUSDT:USDT")
+        await world.until(lambda: world.margin.requests["GET /sapi/v1/margin/openOrders"] >= 2, 15)
+        assert world.live()

@@ -74,7 +74,7 @@ async def test_serve_offers_the_products_it_is_asked_for():
 @pytest.mark.parametrize("products", [("nothing",), ("spot", "us")])
 async def test_serve_refuses_what_it_cannot_serve(products):
     """An unknown product, or two that have the same paths, are refused before anything listens."""
-    with pytest.raises(ValueError, match="product|paths"):
+    with pytest.raises(ValueError, match=r"product|paths"):
         await serve(products=products)
 
 

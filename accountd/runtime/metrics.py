@@ -54,7 +54,7 @@ class Metrics:
         self.undecodable = self._counter("undecodable_events", "Messages that could not be read", "account")
         self.reconnects = self._counter("reconnects", "Sessions that ended, by reason", "account", "reason")
         self.session_state = self._gauge("session_state", "1 for the state that is", "account", "state")
-        self.blind_seconds = self._counter("blind_seconds", "Seconds in which nothing was received", "account")
+        self.blind_seconds = self._counter("blind_seconds", "Seconds without any reception", "account")
         self._blind: dict[str, float] = {}
         self.last_event = self._gauge(
             "last_event_timestamp_seconds", "When the stream last told something", "account"

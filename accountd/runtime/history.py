@@ -39,6 +39,7 @@ async def deepen(sweeper: Sweeper, job: Round, step: Step | None = None) -> None
     for ground in sweeper.grounds:
         for names in ((TRANSFERS, ORDERS), (ALGO_ORDERS, FILLS, ORDERS)):
             tasks = [task async for task in _tasks(sweeper, job, ground, names)]
+            tasks.sort(key=lambda task: task[3][1], reverse=True)  # what is recent first, of every symbol
             for number, task in enumerate(tasks, 1):
                 await _read(sweeper, job, *task)
                 done += 1

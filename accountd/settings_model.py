@@ -107,8 +107,9 @@ class Account(Section):
     events: values.Words = ()
     """Names for the `events=` parameter of a futures stream; empty leaves it out."""
     logon: values.Truth = False
-    portfolio_pro: values.Truth = False
     """Log the WebSocket API connection on (Ed25519 keys only) instead of signing the subscription."""
+    portfolio_pro: values.Truth = False
+    """Open the extra stream of a Portfolio Margin Pro account, beside that of its USDⓈ-M futures."""
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong with the key: there is exactly one, a file can be opened, it can log on."""

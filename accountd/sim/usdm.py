@@ -13,9 +13,20 @@ from accountd.sim.rest import HttpRequest, RestApi
 from accountd.sim.streams import StreamSession
 from accountd.sim.trader import Deeds, Trader
 
+PRO = "/pm-classic"
+ONLY_PRO = ("PM_PRO_ACCOUNT_UPDATE", "riskLevelChange", "listenKeyExpired")
+
 if TYPE_CHECKING:
     from accountd.sim.connection import Connection
     from accountd.sim.server import SimServer
+
+
+class ProSession(StreamSession):
+    """The extra stream of a Portfolio Margin Pro account, by the key of USDⓈ-M."""
+
+    def wants(self, key: str, event: str) -> bool:
+        """Tell whether the client subscribed to an event of a listen key, and this stream has it."""
+        return event in ONLY_PRO and super().wants(key, event)
 
 
 class Usdm(Product):
@@ -57,6 +68,8 @@ class Usdm(Product):
         assert self.server is not None
         if not self.served:
             return None
+        if target.startswith(PRO):
+            return ProSession(self.server, connection, target.removeprefix(PRO), self, everywhere=True)
         return StreamSession(self.server, connection, target, self)
 
     def _on_event(self, account: Account, event: Event) -> None:

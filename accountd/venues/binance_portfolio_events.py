@@ -18,6 +18,7 @@ from accountd.venues.base import Decoded, from_ms
 from accountd.venues.binance_contracts import COINM, USDM
 from accountd.venues.binance_frames import Frames, Reader
 from accountd.venues.binance_futures_events import FuturesEvents
+from accountd.venues.binance_risk import NONE, figures, risk_readers
 from accountd.venues.binance_spot_events import SpotEvents
 from accountd.venues.binance_spot_wire import (
     AccountPosition,
@@ -30,16 +31,6 @@ from accountd.venues.wire import check, plain, text
 
 MARGIN = "margin"
 UNITS = {"UM": USDM, "CM": COINM}
-LIQUIDATED = "FORCE_LIQUIDATION"
-NONE = msgspec.Raw(b"null")
-RISK = {
-    "u": "uni_mmr", "s": "risk_level", "eq": "equity_usd", "ae": "actual_equity_usd",
-    "m": "maintenance_margin_usd",
-}  # fmt: skip
-PRO = {
-    "u": "uni_mmr", "eq": "equity_usd", "ae": "actual_equity_usd", "im": "initial_margin_usd",
-    "mm": "maintenance_margin_usd", "avb": "available_balance_usd", "vmw": "max_withdraw_usd",
-}  # fmt: skip
 LIABILITY = {
     "a": "asset", "t": "type", "T": "transaction_id", "p": "principal", "i": "interest", "l": "liability",
 }  # fmt: skip
@@ -92,30 +83,6 @@ class OpenOrderLoss(msgspec.Struct, tag="openOrderLoss", tag_field="e", gc=False
     O: msgspec.Raw = msgspec.Raw(b"[]")  # noqa: E741  # the venue's name
 
 
-class RiskLevelChange(msgspec.Struct, tag="riskLevelChange", tag_field="e", gc=False):
-    """The account's risk level, with its figures in US dollars."""
-
-    E: int
-    s: str
-    u: msgspec.Raw = NONE
-    eq: msgspec.Raw = NONE
-    ae: msgspec.Raw = NONE
-    m: msgspec.Raw = NONE
-
-
-class ProAccount(msgspec.Struct, tag="PM_PRO_ACCOUNT_UPDATE", tag_field="e", gc=False):
-    """A Pro account in figures, every five seconds."""
-
-    E: int
-    u: msgspec.Raw = NONE
-    eq: msgspec.Raw = NONE
-    ae: msgspec.Raw = NONE
-    im: msgspec.Raw = NONE
-    mm: msgspec.Raw = NONE
-    avb: msgspec.Raw = NONE
-    vmw: msgspec.Raw = NONE
-
-
 FUTURES = FuturesEvents(USDM, UNITS)
 SPOT = SpotEvents(MARGIN)
 
@@ -136,21 +103,8 @@ def portfolio_frames() -> Frames:
     return Frames(readers)
 
 
-def risk_readers() -> dict[type, Reader]:
-    """Return who reads what the Pro stream adds."""
-    return {RiskLevelChange: _risk, ProAccount: _pro}
-
-
 def _laneless(read: Callable[[Any, str], Decoded]) -> Reader:
     return lambda event: read(event, "")
-
-
-def _figures(event: msgspec.Struct, names: dict[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for letter, name in names.items():
-        value = getattr(event, letter)
-        found[name] = plain.decode(value) if isinstance(value, msgspec.Raw) else value
-    return found
 
 
 def _strategy(event: StrategyOrder) -> Decoded:
@@ -181,7 +135,7 @@ def _strategy(event: StrategyOrder) -> Decoded:
 
 def _liability(event: LiabilityChange) -> Decoded:
     made = from_ms(event.E)
-    detail = {"reason": "liability", **_figures(event, LIABILITY)}
+    detail = {"reason": "liability", **figures(event, LIABILITY)}
     hint = Notice(kind="transfer.hint", market=MARGIN, detail=detail, at=made)
     return Decoded(kind="liabilityChange", event_time=made, told=[hint])
 
@@ -193,20 +147,3 @@ def _open_order_loss(event: OpenOrderLoss) -> Decoded:
     detail = {"event": "openOrderLoss", "body": rows}
     notice = Notice(kind="leftover", market=MARGIN, detail=detail, at=made)
     return Decoded(kind="openOrderLoss", event_time=made, told=[notice])
-
-
-def _risk(event: RiskLevelChange) -> Decoded:
-    made = from_ms(event.E)
-    kind = "liquidation.level" if event.s == LIQUIDATED else "margin.call"
-    notice = Notice(kind=kind, detail=_figures(event, RISK), at=made)
-    return Decoded(kind="riskLevelChange", event_time=made, told=[notice])
-
-
-def _pro(event: ProAccount) -> Decoded:
-    made = from_ms(event.E)
-    detail = {"event": "PM_PRO_ACCOUNT_UPDATE", "body": _figures(event, PRO)}
-    return Decoded(
-        kind="PM_PRO_ACCOUNT_UPDATE",
-        event_time=made,
-        told=[Notice(kind="leftover", detail=detail, at=made)],
-    )

@@ -22,9 +22,11 @@ from accountd.venues.binance_contracts import USDM
 from accountd.venues.binance_frames import Frames
 from accountd.venues.binance_futures import THREE_MONTHS, UNFILLED, WEEK, FuturesSection
 from accountd.venues.binance_futures_events import FuturesEvents
+from accountd.venues.binance_listen_key import listen_key_door
 from accountd.venues.binance_pages import Pages
 from accountd.venues.binance_product import RIGHTS, FuturesVenue
-from accountd.venues.doors import StreamOptions
+from accountd.venues.binance_risk import risk_readers
+from accountd.venues.doors import Door, StreamOptions
 from accountd.venues.paging import reply_to
 
 HOSTS = {
@@ -95,7 +97,7 @@ class BinanceUsdm(FuturesVenue):
     hosts: Mapping[str, Urls] = HOSTS
     listen_key = "/fapi/v1/listenKey"
     table = TABLE
-    frames = Frames(FuturesEvents(USDM).readers())
+    frames = Frames(FuturesEvents(USDM).readers() | risk_readers())
     pages = Pages(
         rows_of.account_pages(USDM)
         | rows_of.order_pages(USDM)
@@ -114,6 +116,14 @@ class BinanceUsdm(FuturesVenue):
         path = "stream" if options.form == "combined" else "ws"
         words = "/".join(quote(word, safe="") for word in options.events)
         return f"{urls.stream}/private/{path}?listenKey={key}{f'&events={words}' if words else ''}"
+
+    def doors(self, urls: Urls, options: StreamOptions) -> tuple[Door, ...]:
+        """Return the private stream and, for a Portfolio Margin Pro account, that of its risk."""
+        plain = super().doors(urls, options)
+        if not options.portfolio_pro:
+            return plain
+        risk = listen_key_door(self.listen_key, self.pool, lambda key: f"{urls.stream}/pm-classic/ws/{key}")
+        return (*plain, risk)
 
     def snapshot(self, lag: timedelta) -> Flow[AccountState]:
         """Tell balances, positions, leverage and margin types as of ``lag`` ago (20 weight).

@@ -17,12 +17,13 @@ class StreamOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What settings say about the private stream. ``symbols`` are those to be listened to in any case.
 
     ``form`` and ``events`` shape a listen key's address. ``logon``: log the connection on (Ed25519 keys
-    only) instead of signing the subscription.
+    only) instead of signing the subscription. ``portfolio_pro``: listen to the account's risk as well.
     """
 
     form: str = "query"
     events: tuple[str, ...] = ()
     logon: bool = False
+    portfolio_pro: bool = False
     symbols: tuple[str, ...] = ()
 
 

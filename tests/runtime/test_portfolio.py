@@ -1,8 +1,12 @@
 """binance-portfolio end to end, against the simulated portfolio margin account and its faults."""
 
+import json
+
+from accountd.sim.portfolio_events import risk
 from accountd.store import tables
 from tests.endurance import endure
 from tests.portfolio_world import PortfolioWorld
+from tests.world import World
 
 
 async def test_first_sync_and_stream_are_exact(database_url):
@@ -23,3 +27,18 @@ async def test_every_fault_heals(sqlite_url):
     """Through one fault after the other, trading all the while, the record equals the truth in the end."""
     async with PortfolioWorld(sqlite_url, SWEEP_INTERVAL="5s", KEEPALIVE_INTERVAL="500ms") as world:
         await endure(world)
+
+
+async def test_a_pro_account_has_a_second_stream(sqlite_url):
+    """With PORTFOLIO_PRO a USDⓈ-M account stands in two doors by one key, and the risk stream rings."""
+    async with World(sqlite_url, account={"PORTFOLIO_PRO": "true"}) as world:
+        targets = sorted(session.target.partition("?")[0] for session in world.server.sessions)
+        assert [one.split("/")[1] for one in targets] == ["private", "ws"]
+        key = world.server.keys.current(world.exchange.accounts["main"])
+        world.server.usdm.push(key, risk(world.exchange.clock.now(), "FORCE_LIQUIDATION"))
+        await world.until(lambda: world.hook.bodies)
+        await world.trade(20)
+        await world.agreed()
+        rung = [json.loads(bodies[0]) for bodies in world.hook.bodies.values()]
+        (alarm,) = [one["data"] for one in rung if one["type"] == "liquidation"]
+        assert (alarm["risk_level"], alarm["uni_mmr"]) == ("FORCE_LIQUIDATION", "1.99999999")

@@ -61,7 +61,7 @@ def test_a_hook_without_rules_has_none():
     ],
 )
 def test_each_rule_decides(settings, data, told):
-    """Market, symbol, side, size, liquidity, origin, lateness and the expression let a fill through or not."""
+    """Market, symbol, side, size, liquidity, origin, lateness and the expression decide about a fill."""
     assert rings(settings, **data) is told
 
 

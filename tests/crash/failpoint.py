@@ -3,6 +3,7 @@
     python -m tests.crash.failpoint before 7     SIGKILL itself when the 7th transaction is about to commit
     python -m tests.crash.failpoint after 7      ... right after the database has said that it committed
     python -m tests.crash.failpoint during 7     ... a moment after the commit has begun, from another thread
+    python -m tests.crash.failpoint sent 7       ... when a hook has just said 2xx to the 7th message
     python -m tests.crash.failpoint no-sweep     never reads history over REST
 """
 
@@ -14,9 +15,11 @@ from contextlib import contextmanager
 
 from accountd.cli.main import app
 from accountd.runtime.sweeper import Sweeper
+from accountd.sinks.webhook import WebhookSink
 from accountd.store.writer import Writer
 
 begin = Writer.begin
+send = WebhookSink.send
 
 
 def die():
@@ -44,6 +47,20 @@ def dies_at(where, number):
     return deadly
 
 
+def dies_when_sent(number):
+    """Return a `WebhookSink.send` that dies between the hook's yes and the mark."""
+    count = 0
+
+    async def deadly(self, message):
+        nonlocal count
+        await send(self, message)
+        count += 1
+        if count == number:
+            die()
+
+    return deadly
+
+
 async def no_sweep(self, *args):
     """Pretend to have swept."""
     del self, args
@@ -54,6 +71,8 @@ def main():
     what, *number = sys.argv[1:]
     if what == "no-sweep":
         Sweeper._each_symbol = no_sweep
+    elif what == "sent":
+        WebhookSink.send = dies_when_sent(int(number[0]))
     else:
         Writer.begin = dies_at(what, int(number[0]))
     sys.argv[1:] = ["run"]

@@ -64,6 +64,19 @@ async def test_killed_around_a_commit_it_holds_everything_once(database_url, tmp
         await assert_whole(stage, await stage.start())
 
 
+async def test_killed_between_the_yes_and_the_mark_it_sends_the_same_again(database_url, tmp_path):
+    """What a hook took and nobody wrote down goes out again, with the same id and the same bytes."""
+    async with staged(database_url, tmp_path, seed=6) as stage:
+        stage.trade()
+        for number in (1, 4, 9):
+            process = await stage.start(module=("tests.crash.failpoint", "sent", str(number)))
+            await process.dies()
+        await assert_whole(stage, await stage.start())
+        heard = stage.heard()
+        assert len(stage.hook.seen) > len(heard), "nothing was sent twice: the test has not hit its moment"
+        assert all(len(bodies) == 1 for bodies in heard.values())
+
+
 async def test_killed_at_a_sync_it_holds_everything_once(sqlite_url, tmp_path):
     """SIGKILL at the k-th time that SQLite flushes to the disk loses nothing.
 

@@ -14,6 +14,7 @@ COMMODITY = re.compile(r"[A-Z][A-Z0-9'._-]{0,22}[A-Z0-9]")
 # Fills tell these already, one by one.
 TOLD_BY_FILLS = ("realized_pnl", "commission")
 INVERSE_OR_LINEAR = ("usdm", "coinm")
+LOANS = ("loan", "borrow", "repay")
 EQUITY = {"transfer": "Transfers", "deposit": "Deposits", "withdrawal": "Withdrawals", "dust": "Conversions"}
 
 
@@ -40,7 +41,7 @@ class Ledger:
             postings += self._exchange(account, row)
         if row["commission"] and row["commission_asset"]:
             paid = row["commission"].copy_negate()
-            postings += self._pair(account, "Expenses", "Fees", row["commission_asset"], paid)
+            postings += self._pair(account, "Expenses", "Fees", _held(row, row["commission_asset"]), paid)
         what = f"{row['side']} {money_text(row['quantity'])} {row['symbol']} @ {money_text(row['price'])}"
         told = {"trade": row["trade_id"], "order": row["order_id"], "time": _clock(row["traded_at"])}
         yield from self._transaction(row["traded_at"], what, told, postings)
@@ -50,6 +51,10 @@ class Ledger:
         account, kind = (row["account_id"], row["market"]), row["kind"]
         if kind in TOLD_BY_FILLS:
             return
+        if kind in LOANS:
+            against = ("Liabilities", "Loans")
+            yield from self._moved(row, account, against)
+            return
         name = "".join(part.capitalize() for part in re.split(r"[^a-z0-9]+", kind.lower()) if part) or "Other"
         if kind in EQUITY or "transfer" in kind:
             against = ("Equity", EQUITY.get(kind, name))
@@ -57,7 +62,10 @@ class Ledger:
             against = ("Expenses", "Fees" if kind == "withdrawal_fee" else "Interest")
         else:
             against = ("Income", "Funding" if kind == "funding_fee" else name)
-        what = " ".join(word for word in (kind, row["symbol"]) if word)
+        yield from self._moved(row, account, against)
+
+    def _moved(self, row: Row, account: tuple[str, str], against: tuple[str, str]) -> Iterator[str]:
+        what = " ".join(word for word in (row["kind"], row["symbol"]) if word)
         told = {"transfer": row["transfer_id"], "time": _clock(row["occurred_at"])}
         postings = self._pair(account, *against, row["asset"], row["amount"])
         yield from self._transaction(row["occurred_at"], what, told, postings)
@@ -79,7 +87,7 @@ class Ledger:
             price = f"@ {money_text(row['price'])}"
         else:
             price = f"@@ {money_text(total)}"
-        of_base, of_quote = self._account("Assets", account, base), self._account("Assets", account, quote)
+        of_base, of_quote = (self._account("Assets", account, _held(row, asset)) for asset in (base, quote))
         return [
             f"  {of_base}  {money_text(got)} {commodity(base)} {price} {commodity(quote)}",
             f"  {of_quote}  {money_text(paid)} {commodity(quote)}",
@@ -110,9 +118,15 @@ class Ledger:
         yield ""
 
 
+def _held(row: Row, asset: str) -> str:
+    """Return an asset as the balances name it: on isolated margin by pair, BTCUSDT:USDT."""
+    return f"{row['symbol']}:{asset}" if row["market"] == "isolated" else asset
+
+
 def commodity(asset: str) -> str:
-    """Return an asset as a Beancount commodity: 1INCH becomes X-1INCH."""
-    word = re.sub(r"[^A-Z0-9'._-]", lambda match: f"{ord(match[0]):X}", asset.upper())
+    """Return an asset as a Beancount commodity: 1INCH becomes X-1INCH, BTCUSDT:USDT is USDT."""
+    plain = asset.upper().rpartition(":")[2]
+    word = re.sub(r"[^A-Z0-9'._-]", lambda match: f"{ord(match[0]):X}", plain)
     return word if COMMODITY.fullmatch(word) else f"X-{word}"[:23].rstrip("'._-") + "X" * (not word)
 
 

@@ -19,7 +19,7 @@ BY = ("day", "month", "symbol")
 # Kinds of transfers that move money without earning it, or that the fills tell already.
 _MOVES = (
     "('realized_pnl','commission','transfer','deposit','withdrawal','coin_swap_deposit','coin_swap_withdraw',"
-    "'dust')"
+    "'dust','loan','borrow','repay','exercise')"
 )
 
 

@@ -193,6 +193,8 @@ def traded(sqlite_url, shell, monkeypatch):
                          quote_quantity=money("0.99989999"), commission_asset="BNB"),
             samples.fill(7, **SPOT, symbol="ETHBTC", price=money("0.031"), quantity=money("1.5"),
                          quote_quantity=money("0.0465"), commission_asset="BNB"),
+            samples.fill(9, **SPOT | {"market": "isolated"}, price=money(1), quantity=money(2),
+                         quote_quantity=money(2), commission=None),
             samples.fill(8, **SPOT, symbol='WHO"KNOWS'),
         ],
         transfers=[
@@ -201,6 +203,7 @@ def traded(sqlite_url, shell, monkeypatch):
             samples.transfer(5, kind="deposit", market="spot", asset="1000SATS", amount=money("5E+3"),
                              symbol=None),
             samples.transfer(6, kind="withdrawal_fee", market="spot", amount=money("-1"), symbol=None),
+            samples.transfer(8, kind="loan", market="isolated", asset="BTCUSDT:USDT", amount=money(50)),
             samples.transfer(7, kind="insurance_clear"),
         ],
     )])  # fmt: skip
@@ -227,6 +230,8 @@ def test_beancount_takes_the_ledger(traded, tmp_path):
     assert held["Assets:Accountd:Main:Spot:BTC", "BTC"] == Decimal("-0.03651")
     assert held["Assets:Accountd:Main:Spot:1INCH", "X-1INCH"] == -3
     assert held["Assets:Accountd:Main:Spot:1000SATS", "X-1000SATS"] == 5000
+    assert held["Assets:Accountd:Main:Isolated:BTCUSDT-USDT", "USDT"] == 48
+    assert held["Liabilities:Accountd:Main:Isolated:Loans", "USDT"] == -50
     assert held["Equity:Accountd:Main:Usdm:Transfers", "USDT"] == -1000
 
 

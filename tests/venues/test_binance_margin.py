@@ -290,6 +290,16 @@ def test_the_bare_answer_to_a_token_is_an_answer():
     assert decoded.ack.result["subscriptionId"] == 1
 
 
+@pytest.mark.parametrize("name", names("spot", "wsapi.*response*"))
+def test_every_official_answer_is_an_answer(name):
+    """Whatever the WebSocket API answers reaches the request that waits; none of it is taken for an event."""
+    sample = load(name, "spot")
+    numbered = sample | {"id": 7}
+    ack = CROSS.decode(frame(numbered), AT).ack
+    assert (ack.id, ack.status) == (7, sample["status"])
+    assert (ack.error is None) == ("result" in sample)
+
+
 def test_only_reads_and_keys_are_allowed():
     """Nothing but reads, the making of a token, and the making and renewing of the risk key may be sent."""
     writes = {pair for pair in CROSS.allowed if pair[0] != "GET"}

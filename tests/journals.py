@@ -1,7 +1,6 @@
 """Journals to be tampered with: written through the fold, signed, and changed behind the writer's back."""
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
@@ -11,26 +10,37 @@ from accountd.core.beliefs import Beliefs
 from accountd.core.chain import Chain
 from accountd.core.checkpoint import Checkpoint, Frontier, public_bytes, sign
 from accountd.core.fold import Fold
-from accountd.core.told import Balance, Telling
+from accountd.core.told import Telling
 from accountd.store import journal_read, journal_write
 from accountd.store.engine import reader_engine, reading, writer_engine
 from accountd.store.migrate import upgrade
 from accountd.store.verify import Journals
 from accountd.store.writer import Writer
+from accountd.venues import open_venue
 
 T0 = datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = public_bytes(KEY)
+VENUE = open_venue("binance-usdm")
 
 
 def telling(account, n):
-    """Tell a balance."""
-    told = Balance(market="usdm", asset="USDT", total=Decimal(n), as_of=T0 + timedelta(seconds=n))
+    """Tell a balance, every third time by REST."""
+    at = T0 + timedelta(seconds=n)
+    ms = round(at.timestamp() * 1000)
+    if n % 3:
+        kind, source = "ACCOUNT_UPDATE", "stream"
+        assets = f'[{{"a":"USDT","wb":"{n}","cw":"{n}","bc":"0"}}]'
+        raw = f'{{"e":"{kind}","E":{ms},"T":{ms},"a":{{"m":"ORDER","B":{assets},"P":[]}}}}'.encode()
+        told = VENUE.decode_kept(kind, raw, at)
+    else:
+        kind, source = "account.totals", "rest"
+        raw = f'{{"assets":[{{"asset":"USDT","walletBalance":"{n}","updateTime":{ms}}}]}}'.encode()
+        told = VENUE.decode_page(kind, raw, at)
+    assert told
     return Telling(
-        account_id=account, source="stream" if n % 3 else "rest", kind="ACCOUNT_UPDATE",
-        raw=b'{"n":%d}' % n, received_at=T0 + timedelta(seconds=n), told=[told],
-        event_time=T0 + timedelta(seconds=n), session_id="s1" if n % 2 else None,
-        live_since=T0 if n % 3 == 0 else None,
+        account_id=account, source=source, kind=kind, raw=raw, received_at=at, told=told, event_time=at,
+        session_id="s1" if n % 2 else None, live_since=T0 if n % 3 == 0 else None,
     )  # fmt: skip
 
 

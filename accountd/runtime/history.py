@@ -37,9 +37,10 @@ async def deepen(sweeper: Sweeper, job: Round, step: Step | None = None) -> None
     sweeper.wanted = await sweeper.recorder.submit(lambda tx: tx.wanted_since(sweeper.account))
     done = 0
     for ground in sweeper.grounds:
-        for names in ((TRANSFERS, ORDERS), (ALGO_ORDERS, FILLS, ORDERS)):
+        for names in ((TRANSFERS, ORDERS), (FILLS, ALGO_ORDERS, ORDERS)):
             tasks = [task async for task in _tasks(sweeper, job, ground, names)]
-            tasks.sort(key=lambda task: task[3][1], reverse=True)  # what is recent first, of every symbol
+            # what is recent first, of every symbol, and fills before what leaves no money behind
+            tasks.sort(key=lambda task: (names.index(task[1]), -task[3][1].timestamp()))
             for number, task in enumerate(tasks, 1):
                 await _read(sweeper, job, *task)
                 done += 1

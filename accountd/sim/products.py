@@ -6,6 +6,7 @@ from accountd.sim.coinm import Coinm
 from accountd.sim.exchange import Exchange
 from accountd.sim.margin import Margin
 from accountd.sim.margin_exchange import MarginExchange
+from accountd.sim.options_product import Options
 from accountd.sim.portfolio import Portfolio
 from accountd.sim.product import Product
 from accountd.sim.spot import Spot
@@ -21,6 +22,7 @@ VENUES = {
     "margin": "binance-margin",
     "isolated": "binance-isolated-margin",
     "portfolio": "binance-portfolio",
+    "options": "binance-options",
 }
 
 
@@ -43,6 +45,8 @@ def build_products(exchange: Exchange, names: Iterable[str]) -> list[Product]:
         made.insert(0, coinm := Coinm(exchange))
         if whole:
             made.insert(0, Portfolio(coinm, next(one for one in made if isinstance(one, Spot))))
+    if "options" in wanted:
+        made.insert(0, Options(exchange))
     return made
 
 

@@ -14,6 +14,7 @@ from accountd.core.told import Telling
 from accountd.store import journal_read, journal_write
 from accountd.store.engine import reader_engine, reading, writer_engine
 from accountd.store.migrate import upgrade
+from accountd.store.types import time_text
 from accountd.store.verify import Journals
 from accountd.store.writer import Writer
 from accountd.venues import open_venue
@@ -58,6 +59,40 @@ def write(url, count, accounts=("main",)):
                 writer.write([Fold(beliefs, T0).run(group)])
     finally:
         writer.close()
+
+
+def write_old(url, count, account="main"):
+    """Make a record as the first landed schema had it: 16 random bytes of salt, no later column."""
+    upgrade(url, "0003")
+    engine = writer_engine(url)
+    head = journal.GENESIS
+    columns = "account_id, seq, source, kind, event_time, received_at, raw, salt, digest, head"
+    marks = ", ".join(f":{name.strip()}" for name in columns.split(","))
+    try:
+        with engine.begin() as conn:
+            sql = text(f"INSERT INTO journal ({columns}) VALUES ({marks})")
+            for n in range(1, count + 1):
+                one, salt = telling(account, n), bytes([n]) * journal.SALT_BYTES
+                digest = journal.digest(salt, one.raw)
+                leaf = journal.leaf(n, one.received_at, account.encode(), one.kind, one.source, digest)
+                head = journal.advance(head, leaf)
+                at = one.received_at
+                moment = at if conn.dialect.name == "postgresql" else time_text(at)
+                conn.execute(sql, {
+                    "account_id": account, "seq": n, "source": one.source, "kind": one.kind, "raw": one.raw,
+                    "event_time": moment, "received_at": moment, "salt": salt, "digest": digest, "head": head,
+                })  # fmt: skip
+            born = T0 if conn.dialect.name == "postgresql" else time_text(T0)
+            conn.execute(
+                text("INSERT INTO accounts VALUES (:a, :a, 'binance-usdm', 'live', :born)"),
+                {"a": account, "born": born},
+            )
+            conn.execute(
+                text("INSERT INTO heads (account_id, seq, epoch, head) VALUES (:a, :n, 1, :h)"),
+                {"a": account, "n": count, "h": head},
+            )
+    finally:
+        engine.dispose()
 
 
 def signed(url, account="main", size=None, key=KEY):

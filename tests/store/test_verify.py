@@ -9,7 +9,7 @@ from accountd.core.checkpoint import parse
 from accountd.store.engine import reader_engine, reading, writer_engine
 from accountd.store.journal_write import mend_head, prune_all
 from accountd.store.verify import Journals
-from tests.journals import KEY, PUBLIC, T0, rewritten, signed, tamper, verdict, write
+from tests.journals import KEY, PUBLIC, T0, rewritten, signed, tamper, verdict, write, write_old
 
 ROWS = 40
 
@@ -230,3 +230,13 @@ def test_a_note_says_what_was_signed(journal_url):
     made, note = signed(journal_url, size=7)
     assert parse(note) == made
     assert KEY.public_key().public_bytes_raw() == PUBLIC
+
+
+def test_a_journal_of_the_first_schema_still_verifies(database_url):
+    """Rows whose salts commit to nothing go on being verified, together with those that come after them."""
+    write_old(database_url, 12)
+    write(database_url, 10)
+    found = verdict(database_url)
+    assert (found.ok, found.rows) == (True, 22)
+    tamper(database_url, "UPDATE journal SET loaded_seq = 3 WHERE seq = 5")
+    assert verdict(database_url).broken.seq == 5

@@ -7,9 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-import rule_engine
 from pydantic import PlainValidator
-from rule_engine.errors import EngineError, RuleSyntaxError, SymbolResolutionError
 
 from accountd.settings_values import read_duration, read_words
 
@@ -17,9 +15,9 @@ from accountd.settings_values import read_duration, read_words
 MANUAL_IDS = ("web_*", "ios_*", "and_*", "android_*", "electron_*", "mac_*", "pc_*")
 QUIET = "hours such as 22:00-07:00"
 SIZES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-FLAG, NUMBER, TEXT = rule_engine.DataType.BOOLEAN, rule_engine.DataType.FLOAT, rule_engine.DataType.STRING
+FLAG, NUMBER, TEXT = "BOOLEAN", "FLOAT", "STRING"  # as the library calls them; its FLOAT is a decimal
 # What an expression may name: the fields of the bodies of event alerts, and what every alert has.
-FIELDS: dict[str, Any] = {
+FIELDS: dict[str, str] = {
     **dict.fromkeys(
         (
             "type", "account", "venue", "market", "symbol", "order_id", "client_order_id", "trade_id", "side",
@@ -49,11 +47,15 @@ class Expression:
     """
 
     def __init__(self, text: str) -> None:
+        import rule_engine  # it builds its parser when it is imported: only where an expression is used
+
         self.text = text
+        types = {name: getattr(rule_engine.DataType, kind) for name, kind in FIELDS.items()}
         context = rule_engine.Context(
-            type_resolver=rule_engine.type_resolver_from_dict(FIELDS), resolver=rule_engine.resolve_item,
+            type_resolver=rule_engine.type_resolver_from_dict(types), resolver=rule_engine.resolve_item,
             default_value=None,
         )  # fmt: skip
+        self._cannot = rule_engine.errors.EngineError
         self._rule = rule_engine.Rule(text, context=context)
         self.names = frozenset(context.symbols)
 
@@ -66,7 +68,7 @@ class Expression:
             told[name] = _typed(name, data[name])
         try:
             return bool(self._rule.matches(told))
-        except EngineError:
+        except self._cannot:
             return True
 
     def __eq__(self, other: object) -> bool:
@@ -95,6 +97,8 @@ def read_when(written: object) -> Expression | None:
     if written is None or isinstance(written, Expression):
         return written
     text = str(written).strip()
+    from rule_engine.errors import EngineError, RuleSyntaxError, SymbolResolutionError
+
     try:
         return Expression(text)
     except RuleSyntaxError as refusal:
@@ -111,6 +115,8 @@ def read_when(written: object) -> Expression | None:
 
 def _first_wrong(text: str) -> int:
     """Return the character from which on an expression stops making sense."""
+    from rule_engine.errors import EngineError, RuleSyntaxError, SymbolResolutionError
+
     ends = [match.end() for match in re.finditer(r"\S+", text)]
     for end in ends:
         try:

@@ -27,6 +27,7 @@ from accountd.venues.base import (
 from accountd.venues.binance_asking import NO_LAG, Asking
 from accountd.venues.binance_futures import MANDATORY_MISSING
 from accountd.venues.binance_portfolio_events import MARGIN
+from accountd.venues.binance_spot_section import likelihood
 from accountd.venues.paging import Question, by_time
 
 DAY = timedelta(days=1) - timedelta(seconds=1)
@@ -59,9 +60,8 @@ class PortfolioMargin:
         return (yield from binance.exchange_info(call, call.pool))
 
     def rank(self, symbol: SymbolInfo, assets: Collection[str]) -> int | None:
-        """Return 0 where both assets are held or moved, 1 where one is; nobody trades the rest here."""
-        known = (symbol.base_asset in assets) + (symbol.quote_asset in assets)
-        return 2 - known if known else None
+        """Say how likely a symbol is: as on spot, of what is held."""
+        return likelihood(symbol, assets)
 
     def open_orders(self, lag: timedelta) -> Flow[Swept]:
         """Tell all open orders as of ``lag`` ago, where the venue lists them without a symbol."""

@@ -54,6 +54,18 @@ class _Sors(msgspec.Struct):
     sors: list[_Routed] = []
 
 
+def likelihood(symbol: SymbolInfo, assets: Collection[str]) -> int:
+    """Say how likely a symbol is: its base is held and sold against what is usual or held; one of its
+    assets is held; a usual quote; the rest."""
+    usual = symbol.quote_asset in TOP
+    base, quote = symbol.base_asset in assets, symbol.quote_asset in assets
+    if base and (usual or quote):
+        return 0
+    if base or (quote and usual):
+        return 1
+    return 2 if usual else 3
+
+
 class SpotSection:
     """One spot market. ``routed`` are the symbols whose orders may be filled by allocations.
 
@@ -80,15 +92,8 @@ class SpotSection:
         return exchange_info_of(reply, call.pool)
 
     def rank(self, symbol: SymbolInfo, assets: Collection[str]) -> int | None:
-        """Say how likely a symbol is: its base is held and sold against what is usual or held; one of its
-        assets is held; a usual quote; the rest."""
-        usual = symbol.quote_asset in TOP
-        base, quote = symbol.base_asset in assets, symbol.quote_asset in assets
-        if base and (usual or quote):
-            return 0
-        if base or (quote and usual):
-            return 1
-        return 2 if usual else 3
+        """Say how likely a symbol is, by the assets held."""
+        return likelihood(symbol, assets)
 
     def open_orders(self, lag: timedelta) -> Flow[Swept]:
         """Tell all open orders as of ``lag`` ago (80 weight)."""

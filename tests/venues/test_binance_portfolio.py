@@ -284,12 +284,12 @@ def test_loans_are_asked_for_by_asset():
 
 
 def test_margin_symbols_are_ranked_by_what_is_held():
-    """A pair whose assets are held is likely, one with neither is never swept."""
+    """A pair whose assets are held is likely, one with neither comes last."""
     info, _, _ = drive(MARGIN.exchange_info(), lambda _: {
         "symbols": [{"symbol": "BNBBTC", "baseAsset": "BNB", "quoteAsset": "BTC", "status": "TRADING"}]
     })  # fmt: skip
     symbol = info.symbols["BNBBTC"]
-    assert [MARGIN.rank(symbol, held) for held in ({"BNB", "BTC"}, {"BNB"}, {"XRP"})] == [0, 1, None]
+    assert [MARGIN.rank(symbol, held) for held in ({"BNB", "BTC"}, {"BTC"}, {"XRP"})] == [0, 1, 2]
 
 
 def test_open_margin_orders_may_need_a_symbol():

@@ -85,3 +85,21 @@ def test_the_python_example_runs(sqlite_url):
     env = {"PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=env, capture_output=True, check=False)
     assert (done.stdout.strip(), done.stderr) == (b"[]", b"")
+
+
+LARGE = "fills|orders|order_events|balance_history|position_history|transfers|journal|outbox|f|o|a|e|h|b"
+
+
+def test_no_recipe_reads_a_large_table_whole(sqlite_url):
+    """Each recipe finds its rows by an index, whatever SQLite knows of the table's size."""
+    upgrade(sqlite_url)
+    engine = reader_engine(sqlite_url)
+    slow = {}
+    with reading(engine) as connection:
+        for title, sql in recipes("sqlite").items():
+            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}")]
+            scans = [step for step in plan if re.match(rf"SCAN ({LARGE})( |$)", step)]
+            if scans:
+                slow[title] = plan
+    engine.dispose()
+    assert slow == {}

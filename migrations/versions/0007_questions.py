@@ -57,7 +57,7 @@ FROM (SELECT fills.*, {settle} AS pnl_asset FROM fills) f
 """
 
 # One row a day (UTC) and symbol. `commission` is a JSON object of asset to amount, positive = paid.
-# Exact on Postgres; on SQLite the sums are REAL (`accountd pnl` is exact, and dsum() in `accountd query`).
+# Exact on Postgres; on SQLite, below, the sums are REAL (`accountd pnl` is exact everywhere).
 DAILY_PNL = """
 SELECT account_id, market, day, symbol, SUM(realized_pnl) AS realized_pnl,
        {all_fees} AS commission, SUM(funding) AS funding, MAX(pnl_asset) AS pnl_asset,
@@ -78,6 +78,46 @@ FROM (
   GROUP BY account_id, market, {occurred_day}, COALESCE(symbol, '')
 ) parts
 GROUP BY account_id, market, day, symbol
+"""
+
+# SQLite takes a condition only into a query that groups one table, so what does not fit there is looked up
+# for each row of the answer.
+DAILY_PNL_SQLITE = """
+SELECT g.account_id, g.market, g.day, g.symbol, g.realized_pnl,
+       (SELECT NULLIF(json_group_object(commission_asset, paid), '{{}}')
+        FROM (SELECT x.commission_asset, SUM(CAST(x.commission AS REAL)) AS paid FROM fills x
+              WHERE x.account_id = g.account_id AND substr(x.traded_at, 1, 10) = g.day AND x.symbol = g.symbol
+                AND x.market = g.market AND x.commission IS NOT NULL AND x.commission_asset IS NOT NULL
+              GROUP BY x.commission_asset)) AS commission,
+       {funding} AS funding, g.pnl_asset, g.valued AS commission_valued,
+       CASE WHEN g.unvalued > 0 THEN
+         (SELECT json_group_object(commission_asset, paid)
+          FROM (SELECT x.commission_asset, SUM(CAST(x.commission AS REAL)) AS paid FROM fill_values x
+                WHERE x.account_id = g.account_id AND substr(x.traded_at, 1, 10) = g.day
+                  AND x.symbol = g.symbol AND x.market = g.market AND x.fee_price IS NULL AND x.commission IS NOT NULL
+                  AND x.commission_asset IS NOT NULL
+                GROUP BY x.commission_asset)) END AS commission_unvalued,
+       COALESCE(g.realized_pnl, 0) + COALESCE({funding}, 0) - COALESCE(g.valued, 0) AS net, g.fills
+FROM (
+  SELECT account_id, market, {traded_day} AS day, symbol, SUM({realized_pnl}) AS realized_pnl,
+         MAX(pnl_asset) AS pnl_asset, SUM({commission} * {fee_price}) AS valued,
+         COUNT(CASE WHEN fee_price IS NULL THEN commission_asset END) AS unvalued, COUNT(*) AS fills
+  FROM fill_values GROUP BY account_id, market, {traded_day}, symbol
+) g
+UNION ALL
+SELECT g.account_id, g.market, g.day, g.symbol, NULL, NULL, g.funding, NULL, NULL, NULL, g.funding, 0
+FROM (
+  SELECT account_id, market, {occurred_day} AS day, COALESCE(symbol, '') AS symbol, SUM({amount}) AS funding
+  FROM transfers WHERE kind = 'funding_fee'
+  GROUP BY account_id, market, {occurred_day}, COALESCE(symbol, '')
+) g
+WHERE NOT EXISTS (SELECT 1 FROM fills x WHERE x.account_id = g.account_id AND x.market = g.market
+                    AND substr(x.traded_at, 1, 10) = g.day AND x.symbol = g.symbol)
+"""
+FUNDING = """
+(SELECT SUM(CAST(t.amount AS REAL)) FROM transfers t
+ WHERE t.account_id = g.account_id AND substr(t.occurred_at, 1, 10) = g.day AND t.kind = 'funding_fee'
+   AND t.market = g.market AND t.symbol = g.symbol)
 """
 
 # Whatever is not over; a status word that the venue invents tomorrow counts as open.
@@ -238,10 +278,9 @@ def _sqlite_words() -> dict[str, str]:
     words = {name: f"CAST({name} AS REAL)" for name in NUMBERS}
     words |= {name.replace(".", "_"): f"CAST({name} AS REAL)" for name in ALIASED}
     words |= dict.fromkeys(("no_text", "no_money", "no_whole", "no_number"), "NULL")
-    fees = "json_group_object(commission_asset, {0}) FILTER (WHERE {0} IS NOT NULL AND {1} IS NOT NULL)"
     return words | {
         "one": "'1'",
-        "whole": "INTEGER",
+        "funding": FUNDING.strip(),
         "traded_day": "substr(traded_at, 1, 10)",
         "occurred_day": "substr(occurred_at, 1, 10)",
         "five_minutes_before": "datetime(substr(f.traded_at, 1, 19), '-5 minutes')",
@@ -249,8 +288,6 @@ def _sqlite_words() -> dict[str, str]:
         "f_minute_before": "datetime(substr(f.traded_at, 1, 19), '-1 minutes')",
         "settle": _settle("fills", "instr", "substr({0}, -{1})"),
         "s_settle": _settle("s", "instr", "substr({0}, -{1})"),
-        "all_fees": f"NULLIF({fees.format('paid', ASSET)}, '{{}}')",
-        "unknown_fees": f"NULLIF({fees.format('unvalued', ASSET)}, '{{}}')",
     }
 
 
@@ -321,10 +358,13 @@ def upgrade() -> None:
         op.execute(DAY)
     for table, column in (("fills", "traded_at"), ("transfers", "occurred_at")):
         day = f"substr({column}, 1, 10)" if sqlite else f"accountd_day({column})"
-        op.execute(f"CREATE INDEX {table}_by_day ON {table} (account_id, {day})")
+        op.execute(f"CREATE INDEX {table}_by_day ON {table} (account_id, {day}, symbol)")
     for name in REPLACED:
         op.execute(f"DROP VIEW {name}")
-    _create_views(VIEWS, _sqlite_words() if sqlite else _postgres_words())
+    if sqlite:
+        _create_views(VIEWS | {"daily_pnl": DAILY_PNL_SQLITE}, _sqlite_words())
+    else:
+        _create_views(VIEWS, _postgres_words())
 
 
 def downgrade() -> None:

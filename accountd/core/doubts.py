@@ -22,23 +22,14 @@ Key = tuple[str, ...]
 
 
 class Doubt(msgspec.Struct):
-    """What REST told, instead of what, in which journal row."""
+    """What REST told first, when, and the finding that it becomes if the stream goes on saying nothing."""
 
+    kind: str
     subject: str
-    held: Decimal
-    told: Decimal
-    as_of: datetime
+    amount: Decimal | None
     since: datetime
     live_since: datetime
-    journal_seq: int
-
-    def detail(self) -> dict[str, object]:
-        """Say what differs, as text."""
-        return {
-            "expected": money_text(self.held), "actual": money_text(self.told),
-            "difference": money_text(self.told - self.held), "as_of": self.as_of.isoformat(),
-            "told_by": "rest", "told_at": self.since.isoformat(), "told_in": self.journal_seq,
-        }  # fmt: skip
+    detail: dict[str, object]
 
 
 class Doubts:
@@ -50,18 +41,28 @@ class Doubts:
     def hear(self, telling: Telling, key: Key, told: Balance | Position, held: Balance | Position | None,
              seq: int) -> None:  # fmt: skip
         """Take an amount that was told, before it is folded: the stream confirms, REST raises a doubt."""
-        amount = _amount(told)
+        amount = told.total if isinstance(told, Balance) else told.quantity
         if telling.source != REST:
             doubt = self.open.get(key)
-            if doubt is not None and doubt.told == amount:
+            if doubt is not None and doubt.amount == amount:
                 del self.open[key]
             return
         since = telling.live_since
         if held is None or since is None or held.as_of < since or told.as_of <= held.as_of:
             return
-        if amount is not None and amount != (before := _amount(held) or _ZERO):
-            subject = ":".join(("balance" if isinstance(told, Balance) else "position", *key[1:]))
-            self.open[key] = Doubt(subject, before, amount, told.as_of, telling.received_at, since, seq)
+        before = (held.total if isinstance(held, Balance) else held.quantity) or _ZERO
+        if amount is not None and amount != before:
+            detail: dict[str, object] = {
+                "expected": money_text(before), "actual": money_text(amount),
+                "difference": money_text(amount - before), "as_of": told.as_of.isoformat(),
+                "told_by": "rest", "told_at": telling.received_at.isoformat(), "told_in": seq,
+            }  # fmt: skip
+            self.open[key] = Doubt(DRIFT, ":".join(key), amount, telling.received_at, since, detail)
+
+    def miss(self, telling: Telling, key: Key, kind: str, detail: dict[str, object]) -> None:
+        """Note something that REST was the first to tell, a moment ago."""
+        if telling.live_since is not None:
+            self.open[key] = Doubt(kind, ":".join(key), None, telling.received_at, telling.live_since, detail)
 
     def due(self, telling: Telling) -> list[Doubt]:
         """Take out what a REST page of the same session, after the grace, finds still unconfirmed."""
@@ -74,7 +75,3 @@ class Doubts:
             elif telling.received_at > doubt.since + GRACE:
                 found.append(self.open.pop(key))
         return found
-
-
-def _amount(told: Balance | Position) -> Decimal | None:
-    return told.total if isinstance(told, Balance) else told.quantity

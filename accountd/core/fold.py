@@ -7,19 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from accountd.core import journal, merge, ringing
+from accountd.core import journal, merge, noticed, ringing
 from accountd.core.beliefs import Beliefs, event_key, order_key
 from accountd.core.changes import (
     Changes,
-    FillCorrection,
-    FillKey,
     Finding,
     JournalRow,
     OrderEvent,
     OrderKey,
     finding_name,
 )
-from accountd.core.doubts import DRIFT
 from accountd.core.lifecycle import is_final
 from accountd.core.told import (
     BALANCES,
@@ -72,7 +69,7 @@ class Fold:
             for told in telling.told:
                 TELL[type(told)](self, told)
             if self.beliefs.doubts.open:
-                self._review()
+                noticed.review(self)
             if telling.keep or self.changed:
                 for held, told_again in self.seen:
                     _settle(held, told_again)
@@ -123,15 +120,7 @@ class Fold:
             self._name_fills(key, told.client_order_id)
         if held is None or order.status != held.status:
             ringing.order(self, order)
-            self._order_missed(key, held, told)
-
-    def _order_missed(self, key: OrderKey, held: Order | None, told: Order) -> None:
-        """Open a finding when REST is the first to tell of an order, or of its end, inside LIVE time."""
-        at = told.created_at or told.updated_at if held is None else told.updated_at
-        if self.telling.source == REST and ringing.stream_should_have_told(self.telling, at):
-            self.finding("stream_missed", "warning", ":".join(("order", *key)), {
-                "at": at.isoformat(), "status": told.status, "known": held is not None,
-            })  # fmt: skip
+            noticed.order_missed(self, key, held, told)
 
     def _keep_open(self, key: OrderKey, order: Order) -> None:
         if is_final(order):
@@ -180,7 +169,7 @@ class Fold:
         beliefs, key = self.beliefs, (told.market, told.symbol, told.trade_id)
         held = beliefs.fills.get(key)
         if held is not None:
-            self._told_again(key, held, told)
+            noticed.fill_told_again(self, key, held, told)
             return
         order_name = (told.market, told.symbol, "order", told.order_id)
         order = beliefs.orders.get(order_name)
@@ -197,37 +186,10 @@ class Fold:
         self.changes.fills[key] = told
         self.changed = True
         ringing.fill(self, told, order)
-        if told.source == REST and ringing.stream_should_have_told(self.telling, told.traded_at):
-            self.finding("stream_missed", "warning", ":".join(("fill", *key)), {
-                "traded_at": told.traded_at.isoformat(), "order_id": told.order_id,
-            })  # fmt: skip
-
-    def _told_again(self, key: FillKey, held: Fill, told: Fill) -> None:
-        """Keep the first telling; another one that differs is written beside it, and is a finding.
-
-        One that says what the first left open is written beside it as well, and is none.
-        """
-        differs = merge.conflict(held, told)
-        if not differs and not merge.adds(held, told):
-            return
-        name = merge.told_name(told)
-        if (*key, name) in self.beliefs.otherwise:
-            return
-        self.beliefs.otherwise[(*key, name)] = None
-        self.beliefs.otherwise.trim()
-        self.changes.fill_corrections.append(
-            FillCorrection(key, name, "conflict" if differs else "completed", told, self.telling.source,
-                           self.telling.received_at, self.seq)
-        )  # fmt: skip
-        self.changed = True
-        if differs:
-            self.finding("conflict", "error", ":".join(("fill", *key)), differs)
+        if told.source == REST:
+            noticed.fill_missed(self, key, told)
 
     # -- balances, positions
-
-    def _review(self) -> None:
-        for doubt in self.beliefs.doubts.due(self.telling):
-            self.finding(DRIFT, "warning", doubt.subject, doubt.detail())
 
     def _balance(self, told: Balance) -> None:
         key = (told.market, told.asset)

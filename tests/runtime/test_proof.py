@@ -1,10 +1,15 @@
 """Completeness: nothing is called proven that is not there, and nothing is found where nothing is wrong."""
 
 import asyncio
+import time
+from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 
+from accountd.runtime.budget import Priority
 from accountd.store import tables
+from accountd.store.writer import Writer
 from tests.sampling import Sampler
 from tests.world import World
 
@@ -23,6 +28,7 @@ async def test_a_run_without_faults_finds_nothing(database_url):
         assert all(tie["tied"] for tie in ties)
 
 
+HOUR = timedelta(hours=1)
 ROOMY = {"weight_limit": 100_000}
 FAULTS = {
     "drop while connected": [("drop", {"p": 0.4, "seconds": 2.5})],
@@ -47,3 +53,91 @@ async def test_every_difference_is_owned_up_to(sqlite_url, name):
         await world.agreed(20)
         assert sampler.samples > 10
         assert not sampler.lies, sampler.lies[:3]
+
+
+async def test_a_slow_database_and_a_full_ring_are_owned_up_to(sqlite_url, monkeypatch):
+    """Frames dropped at a full ring are in a gap, or after the proof, throughout."""
+    begin = Writer.begin
+
+    @contextmanager
+    def crawl(self):
+        time.sleep(0.05)
+        with begin(self) as transaction:
+            yield transaction
+
+    async with World(sqlite_url, server=ROOMY, RING_SIZE="100") as world, Sampler(world) as sampler:
+        monkeypatch.setattr(Writer, "begin", crawl)
+        monkeypatch.setattr(world.daemon.runners[0].recorder, "ring_size", 3)
+        await world.trade(150, rate=120)
+        monkeypatch.undo()
+        world.daemon.runners[0].recorder.ring_size = 100
+        await world.until(world.live)
+        await world.agreed(20)
+        assert not sampler.lies, sampler.lies[:3]
+        gaps = world.rows(tables.gaps, tables.gaps.c.reason == "ring overflow")
+        assert {gap["dataset"] for gap in gaps} >= {"fills", "orders", "balances"}
+        assert all(gap["closed_at"] for gap in gaps)
+        assert sum(gap["recovered"] for gap in gaps if gap["dataset"] == "fills")
+
+
+async def test_a_dropped_fill_is_found_with_its_window(sqlite_url):
+    """What REST finds inside LIVE time is a finding in the transaction of the row, resolved by its sweep."""
+    async with World(sqlite_url, server=ROOMY, STALE_AFTER="30s") as world:
+        await world.trade(20)
+        world.faults.inject("drop", p=1, seconds=0.7)
+        await world.trade(30, rate=50)
+
+        def found():
+            missed = [one for one in world.rows(tables.findings) if one["kind"] == "stream_missed"]
+            return [one for one in missed if one["subject"].startswith("fill:") and one["resolved_at"]]
+
+        await world.until(found, 20)
+        await world.agreed(20)
+        late = {
+            (fill["symbol"], fill["trade_id"])
+            for fill in world.rows(tables.fills, tables.fills.c.source == "rest")
+        }
+        assert late
+        history = world.rows(tables.finding_history)
+        assert {row["what"] for row in history} >= {"opened", "resolved"}
+
+
+async def test_an_old_wrong_proof_is_called_broken(sqlite_url):
+    """What turns up inside what was proven is a finding about the proof."""
+    async with World(sqlite_url, server=ROOMY, SWEEP_INTERVAL="1h") as world:
+        await world.trade(20)
+        runner = world.daemon.runners[0]
+        await runner.sweeper.sweep(Priority.SWEEP)
+        edge = runner.rest.clock.now()
+        for name in ("fills", "orders", "transfers"):
+            await runner.recorder.submit(
+                lambda tx, name=name: tx.extend_coverage("main", name, "usdm", "", edge, edge + HOUR, edge)
+            )
+        world.faults.inject("drop", p=1, seconds=0.5)
+        await world.trade(10, rate=40)
+        await asyncio.sleep(0.6)
+        runner.sweeper.since = edge
+        await runner.sweeper.sweep(Priority.SWEEP)
+        kinds = {one["subject"].split(":")[0] for one in world.rows(tables.findings)
+                 if one["kind"] == "proof_broken"}  # fmt: skip
+        assert kinds >= {"transfer", "order"}
+
+
+async def test_blind_time_is_recorded(sqlite_url):
+    """The dark between two sessions is a window with its reason, seconds on the session that ended it."""
+    async with World(sqlite_url) as world:
+        world.faults.inject("refuse", seconds=0.7)
+        world.faults.inject("rst")
+        await world.until(lambda: not world.live())
+        await world.until(world.live)
+        first, dark = world.rows(tables.blind_windows)
+        assert first["reason"] == "first start" and dark["reason"] == "connection lost"
+        assert dark["session_id"] and dark["to_time"] - dark["from_time"] > timedelta(seconds=0.5)
+        last = max(world.rows(tables.sessions), key=lambda one: one["opened_at"])
+        assert last["blind_from"] == dark["from_time"]
+        seconds = (dark["to_time"] - dark["from_time"]).total_seconds()
+        assert last["blind_seconds"] == pytest.approx(seconds)
+        assert world.health.accounts["main"].blind_seconds > 0
+        proofs = world.rows(tables.evidence)
+        assert {row["dataset"] for row in proofs} >= {"fills", "orders", "transfers", "balances"}
+        assert all(row["calls"] and row["requests"] and row["asked_by"] for row in proofs)

@@ -54,4 +54,4 @@ async def test_a_broken_venue_leaves_the_other_alone(sqlite_url):
         sessions = world.rows(tables.sessions, tables.sessions.c.account_id == "main")
         assert len(sessions) == 2  # before and after the restart
         others = world.rows(tables.sessions, tables.sessions.c.account_id == "other")
-        assert len(others) > 3
+        assert len(others) > 1  # it was lost, and tried again

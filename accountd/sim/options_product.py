@@ -1,6 +1,8 @@
 """Options as a product of the server: eapi, listen keys of its own, private streams beside USDⓈ-M's."""
 
+import random
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from accountd.sim import refusals, signing
@@ -15,10 +17,31 @@ from accountd.sim.query import Parameters
 from accountd.sim.rest import HttpRequest, account_of
 from accountd.sim.socket import Session
 from accountd.sim.streams import StreamSession, parse_target
+from accountd.sim.trader import Deeds
 
 Row = dict[str, Any]
 LISTEN_KEY = "/eapi/v1/listenKey"
 KEPT = {"orders": 5 * DAY_MS, "trades": 90 * DAY_MS, "bill": 90 * DAY_MS, "exercises": 90 * DAY_MS}
+
+
+class OptionsTrader(Deeds):
+    """Buys and sells contracts on one account."""
+
+    def __init__(self, options: OptionsExchange, account: str, *, seed: int = 0, rate: float = 5.0) -> None:
+        super().__init__(rate)
+        self.options, self.account = options, account
+        self.rng = random.Random(f"{seed} {account}")
+
+    def step(self) -> None:
+        """Trade once, or now and then move money."""
+        self.steps += 1
+        if self.rng.random() < 0.05:
+            self.options.deposit(self.account, Decimal(self.rng.randrange(-50, 200)))
+            return
+        quantity = Decimal(self.rng.randrange(1, 20)) / 10
+        price = Decimal(self.rng.randrange(100, 2000))
+        side = self.rng.choice(("BUY", "SELL"))
+        self.options.place(self.account, self.rng.choice(CONTRACTS), side, quantity, price)
 
 
 class Options(Product):
@@ -157,6 +180,16 @@ class Options(Product):
         key = self.keys.current(account)
         if key is not None:
             self.push(key, event)
+
+    def traders(self, account: str, seed: int, rate: float) -> list[Deeds]:
+        """Return the trader of the account."""
+        return [OptionsTrader(self.options, account, seed=seed, rate=rate)]
+
+    def burst(self, account: str, fills: int, symbol: str) -> int:
+        """Make fills at once; return how many."""
+        for _ in range(fills):
+            self.options.place(account, symbol, "BUY", Decimal("0.1"), Decimal(100))
+        return fills
 
     def truth(self, account: str) -> Row:
         """Return all that happened on an account."""

@@ -102,7 +102,7 @@ class FuturesEvents:
         if o.x in EXECUTED and o.l and text(o.t) is not None:
             told.append(self.fill(o, market, traded))
         if o.c is not None and o.c.startswith(FORCED):
-            told.append(_forced(o, traded))
+            told.append(_forced(o, market, traded))
         return Decoded(kind="ORDER_TRADE_UPDATE", event_time=made, told=told)
 
     def fill(self, o: OrderBody, market: str, traded: datetime) -> Fill:
@@ -156,7 +156,8 @@ class FuturesEvents:
             )
         if a.m not in NO_INCOME:
             detail = {"reason": a.m, "assets": [row.a for row in a.B]}
-            told.append(Notice(kind="transfer.hint", symbol=a.S or None, detail=detail, at=as_of))
+            hint = Notice(kind="transfer.hint", symbol=a.S or None, detail=detail, at=as_of, market=market)
+            told.append(hint)
         return Decoded(kind="ACCOUNT_UPDATE", event_time=made, told=told)
 
     def _algo(self, event: AlgoUpdate) -> Decoded:
@@ -205,9 +206,9 @@ class FuturesEvents:
         return Decoded(kind="ACCOUNT_CONFIG_UPDATE", event_time=made, told=told)
 
 
-def _forced(o: OrderBody, at: datetime) -> Notice:
+def _forced(o: OrderBody, market: str, at: datetime) -> Notice:
     detail = {"order_id": str(o.i), "client_order_id": o.c, "side": o.S, "status": o.X}
-    return Notice(kind="liquidation", symbol=o.s, detail=detail, at=at)
+    return Notice(kind="liquidation", symbol=o.s, detail=detail, at=at, market=market)
 
 
 def _trade_lite(event: TradeLite) -> Decoded:

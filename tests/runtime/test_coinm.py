@@ -7,9 +7,9 @@ from tests.coinm_world import CoinmWorld
 from tests.endurance import endure
 
 
-async def test_first_sync_and_stream_are_exact(database_url):
+async def test_first_sync_and_stream_are_exact(sqlite_url):
     """History, then live trading: everything equals the truth, and only what is new rings."""
-    world = CoinmWorld(database_url)
+    world = CoinmWorld(sqlite_url)
     world.coinm.backfill("main", 1.5, 40, 3)
     async with world:
         await world.trade(80, rate=400)

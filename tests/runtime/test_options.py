@@ -67,3 +67,13 @@ async def test_history_stream_and_a_cut_are_exact(sqlite_url):
         await world.until(lambda: sorted(world.hook.fills()) == due)
         assert not world.product.forbidden
         assert {row["market"] for row in world.rows(tables.fills)} == {"options"}
+
+
+async def test_many_trades_tie(sqlite_url):
+    """A trader's orders and fills in every contract are exact, from history and from the stream."""
+    world = OptionsWorld(sqlite_url)
+    world.product.backfill("main", 0.5, 20, 3)
+    async with world:
+        (trader,) = world.product.traders("main", 5, 200)
+        await trader.run(40)
+        await world.agreed(30)

@@ -3,10 +3,12 @@
 #   make demo      see it work, on a simulated exchange
 #   make test      run all tests        make style types docs   the other guards
 #   make bench     measure it           make clients            official clients against the simulation
+#   make browser   the dashboard in a real Chromium, which must be installed
 #   make wheel     build a wheel        make clean              remove what was built
 
 VENV := .venv
 CLIENTS := .venv-clients
+BROWSER := .venv-browser
 BIN := $(VENV)/bin
 
 # A version manager may have a name on PATH that does not start: ask each candidate for its version.
@@ -23,7 +25,7 @@ create = $(if $(PYTHON),,$(error accountd needs Python 3.11 or newer, or uv))$(P
 install = $(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2)
 endif
 
-.PHONY: demo test style types docs bench clients wheel clean
+.PHONY: demo test style types docs bench clients browser wheel clean
 .DELETE_ON_ERROR:
 
 $(VENV)/.stamp: pyproject.toml
@@ -36,6 +38,12 @@ $(CLIENTS)/.stamp: pyproject.toml
 	@echo "building $(CLIENTS)"
 	@$(call create,$(CLIENTS))
 	@$(call install,$(CLIENTS),-e . --group clients)
+	@touch $@
+
+$(BROWSER)/.stamp: pyproject.toml
+	@echo "building $(BROWSER)"
+	@$(call create,$(BROWSER))
+	@$(call install,$(BROWSER),-e . --group browser)
 	@touch $@
 
 demo: $(VENV)/.stamp
@@ -59,10 +67,13 @@ bench: $(VENV)/.stamp
 clients: $(CLIENTS)/.stamp
 	$(CLIENTS)/bin/python -m pytest -q -c pyproject.toml --rootdir . -o norecursedirs= -o filterwarnings= tests/clients
 
+browser: $(BROWSER)/.stamp
+	$(BROWSER)/bin/python -m pytest -q -c pyproject.toml --rootdir . -o norecursedirs=build tests/browser $(ARGS)
+
 wheel: $(VENV)/.stamp
 	@$(call install,$(VENV),build)
 	$(BIN)/python -m build --wheel
 
 clean:
-	rm -rf $(VENV) $(CLIENTS) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(CLIENTS) $(BROWSER) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

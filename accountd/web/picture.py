@@ -24,6 +24,11 @@ class Line:
     since: datetime
     until: datetime
 
+    @property
+    def moved(self) -> bool:
+        """Tell whether there is anything to see."""
+        return self.low != self.high
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:

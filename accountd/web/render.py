@@ -22,7 +22,7 @@ SIGNS = {
     "not followed": ("dim", "–"),
     "NEW": ("calm", "○"), "PARTIALLY_FILLED": ("warn", "◐"), "FILLED": ("good", "●"),
     "CANCELED": ("dim", "✕"), "REJECTED": ("bad", "!"),
-    "EXPIRED": ("dim", "⌛"), "EXPIRED_IN_MATCH": ("dim", "⌛"),
+    "EXPIRED": ("dim", "◇"), "EXPIRED_IN_MATCH": ("dim", "◇"),
     "pending": ("warn", "◔"), "delivered": ("good", "✓"), "suppressed": ("dim", "–"), "dead": ("bad", "✕"),
     "firing": ("bad", "!"), "resolved": ("good", "✓"),
     "info": ("calm", "i"), "warning": ("warn", "!"), "error": ("bad", "✕"),
@@ -93,8 +93,10 @@ def seconds(value: float | None) -> str:
     """Write a stretch of time in the largest unit that still says something."""
     if value is None:
         return "–"
+    if 0 < value < 1:
+        return f"{value * 1000:.0f} ms"
     if value < 60:
-        return f"{value:.1f} s" if 0 < value < 10 else f"{value:.0f} s"
+        return f"{value:.1f} s" if value and value < 10 else f"{value:.0f} s"
     if value < 3600:
         return f"{value // 60:.0f} m {value % 60:02.0f} s" if value < 600 else f"{value // 60:.0f} m"
     if value < 86400:

@@ -41,13 +41,17 @@
       width, height: 170, tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       legend: { live: true }, cursor: { y: false, points: { size: 7 } }, padding: [10, 8, 0, 0],
       scales: {
+        x: bars && times.length > 1 ? { range: (plot, first, last) => {
+          const half = (times[1] - times[0]) / 2;
+          return [first - half, last + half];
+        } } : {},
         y: { range: (plot, low, high) => {
           if (bars) return [Math.min(low, 0) * 1.08, Math.max(high, 0) * 1.08 || 1];
           const room = (high - low) * 0.12 || Math.abs(high) * 0.01 || 1;
           return [low - room, high + room];
         } },
       },
-      axes: [{ ...axis, space: 90, values: clock(times) }, { ...axis, size: 68, space: 34, values: (plot, all) => all.map(short) }],
+      axes: [{ ...axis, space: 90, size: 26, values: clock(times) }, { ...axis, size: 68, space: 34, values: (plot, all) => all.map(short) }],
       series: [{ label: "UTC", value: bars ? "{YYYY}-{MM}-{DD}" : "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" }, series],
     };
   }

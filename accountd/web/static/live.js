@@ -8,7 +8,6 @@
 
   function unit(seconds) {
     const two = (n) => String(n).padStart(2, "0");
-    if (seconds < 10) return (seconds > 0 ? seconds.toFixed(1) : "0") + " s";
     if (seconds < 60) return Math.round(seconds) + " s";
     const minutes = Math.floor(seconds / 60);
     if (seconds < 600) return minutes + " m " + two(Math.floor(seconds % 60)) + " s";

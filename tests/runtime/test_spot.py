@@ -16,10 +16,9 @@ from accountd.store import tables
 from tests.spot_world import SpotWorld
 
 
-@pytest.mark.parametrize("mode", ["binance", "us"])
-async def test_first_sync_and_stream_are_exact(database_url, mode):
-    """History, then live trading: everything equals the truth, and only what is new rings."""
-    world = SpotWorld(database_url, mode=mode)
+async def in_step(url, mode):
+    """Follow history, then live trading: everything equals the truth, and only what is new rings."""
+    world = SpotWorld(url, mode=mode)
     world.spot.backfill("main", 1.5, 40, 3)
     async with world:
         await world.trade(60, rate=400)
@@ -29,10 +28,19 @@ async def test_first_sync_and_stream_are_exact(database_url, mode):
         assert await world.stop() == 0
 
 
+async def test_first_sync_and_stream_are_exact(database_url):
+    """binance-spot: the record equals the truth, and only what is new rings."""
+    await in_step(database_url, "binance")
+
+
+async def test_classic_listen_keys_are_as_exact(sqlite_url):
+    """binance-us: the same over a listen key and bare events."""
+    await in_step(sqlite_url, "us")
+
+
 CUTS = {
-    "cuts": [("close", {}), ("rst", {})],
     "half open": [("half_open", {})],
-    "refuse": [("refuse", {"seconds": 0.5}), ("rst", {})],
+    "cuts": [("close", {}), ("refuse", {"seconds": 0.5}), ("rst", {})],
     "noise": [
         ("duplicate", {"p": 0.4, "seconds": 1}), ("reorder", {"p": 0.4, "seconds": 1}),
         ("drop", {"p": 0.3, "seconds": 1}), ("torn_frame", {"n": 3}),

@@ -10,7 +10,7 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import Connection, Select, Table, and_, bindparam, or_, select, text, true, tuple_
+from sqlalchemy import Connection, Select, Table, and_, bindparam, func, or_, select, text, true, tuple_
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -63,10 +63,16 @@ def stream(conn: Connection, query: Select[Any]) -> Generator[RowMapping, None, 
 
 def filtered(table: Table, at: ColumnElement[Any], f: Filter) -> Select[Any]:
     """Return the rows of a table that the filter keeps, by ``at`` and then by key."""
-    query = where(table, at, f)
-    order = [at, *table.primary_key]
-    query = query.order_by(*([column.desc() for column in order] if f.newest else order))
+    query = where(table, at, f).order_by(*order(table, at, f))
     return query if f.limit is None else query.limit(f.limit)
+
+
+def order(table: Table, at: ColumnElement[Any], f: Filter) -> list[ColumnElement[Any]]:
+    """Return the order of a list: by time, then by key."""
+    # SQLite would rather read all orders by time than sort the few that are open.
+    when = func.coalesce(at, at) if f.open and table is tables.orders else at
+    columns: list[ColumnElement[Any]] = [when, *table.primary_key]
+    return [column.desc() for column in columns] if f.newest else columns
 
 
 def where(table: Table, at: ColumnElement[Any], f: Filter) -> Select[Any]:
@@ -144,8 +150,7 @@ def ordered(conn: Connection, table: Table, at: ColumnElement[Any], f: Filter) -
         yield from stream(conn, filtered(table, at, f))
         return
     if f.limit is not None:
-        first = where(table, at, f)
-        yield from stream(conn, best(conn, table, at, first, names, f.limit, f.newest))
+        yield from stream(conn, best(conn, table, at, where(table, at, f), f, f.limit))
         return
     with ExitStack() as stack:
         each = [
@@ -156,19 +161,19 @@ def ordered(conn: Connection, table: Table, at: ColumnElement[Any], f: Filter) -
 
 
 def best(
-    conn: Connection, table: Table, at: ColumnElement[Any], query: Select[Any], names: list[str], size: int,
-    newest: bool,
+    conn: Connection, table: Table, at: ColumnElement[Any], query: Select[Any], f: Filter, size: int
 ) -> Select[Any]:  # fmt: skip
     """Return the first ``size`` rows of a query over all accounts, cut at the time of the last of them.
 
     Without the cut each account would give as many rows. ``query`` is neither ordered nor limited.
     """
-    edge = _edge(conn, table, at, query, names, size, newest)
-    query = query.where(table.c.account_id.in_(names))
-    if edge is not None:
-        query = query.where(at >= edge if newest else at <= edge)
-    order = [at, *table.primary_key]
-    return query.order_by(*([column.desc() for column in order] if newest else order)).limit(size)
+    names = account_ids(conn)
+    if not (f.open and table is tables.orders):  # open orders are few
+        edge = _edge(conn, table, at, query, names, size, f.newest)
+        query = query.where(table.c.account_id.in_(names))
+        if edge is not None:
+            query = query.where(at >= edge if f.newest else at <= edge)
+    return query.order_by(*order(table, at, f)).limit(size)
 
 
 def _edge(

@@ -16,7 +16,7 @@ from sqlalchemy.engine import RowMapping
 
 from accountd.errors import QueryRefused
 from accountd.store import tables
-from accountd.store.query_filter import EVERYTHING, Filter, account_ids, best, resolved, sort_key, where
+from accountd.store.query_filter import EVERYTHING, Filter, best, order, resolved, sort_key, where
 from accountd.store.types import Instant, time_text
 
 # The tables that are read page by page, and the time that orders them; the key breaks ties.
@@ -59,9 +59,9 @@ def page(
         # The first condition says nothing new, but every planner can use it.
         query = query.where(*((at <= edge, here < values) if f.newest else (at >= edge, here > values)))
     if f.account is None and "account_id" in rows_of.c:
-        query = best(conn, rows_of, at, query, account_ids(conn), size + 1, f.newest)
+        query = best(conn, rows_of, at, query, f, size + 1)
     else:
-        query = query.order_by(*([c.desc() for c in columns] if f.newest else columns)).limit(size + 1)
+        query = query.order_by(*order(rows_of, at, f)).limit(size + 1)
     found = list(conn.execute(query).mappings())
     key = sort_key(rows_of, at)
     rows = found[:size]

@@ -206,9 +206,9 @@ CLOSED = "'FILLED','CANCELED','REJECTED','EXPIRED','EXPIRED_IN_MATCH','FINISHED'
 
 # The order first: a person who looks for an order knows its number and nothing else. Indexes by day
 # (fills_by_day, transfers_by_day) are on expressions, which differ by database: revision 0007 makes them.
-Index("fills_by_order", fills.c.order_id, fills.c.symbol, fills.c.market, fills.c.account_id)
-Index("orders_by_id", orders.c.order_id)
-Index("orders_by_client", orders.c.client_order_id)
+Index("fills_by_order", fills.c.order_id, fills.c.account_id, fills.c.market, fills.c.symbol)
+Index("orders_by_id", orders.c.order_id, orders.c.account_id)
+Index("orders_by_client", orders.c.client_order_id, orders.c.account_id)
 _placed = text("kind = 'algo' AND actual_order_id IS NOT NULL")
 Index("orders_by_actual", orders.c.actual_order_id, sqlite_where=_placed, postgresql_where=_placed)
 Index("fills_by_time", fills.c.account_id, fills.c.traded_at)

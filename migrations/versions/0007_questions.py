@@ -94,7 +94,8 @@ SELECT g.account_id, g.market, g.day, g.symbol, g.realized_pnl,
          (SELECT json_group_object(commission_asset, paid)
           FROM (SELECT x.commission_asset, SUM(CAST(x.commission AS REAL)) AS paid FROM fill_values x
                 WHERE x.account_id = g.account_id AND substr(x.traded_at, 1, 10) = g.day
-                  AND x.symbol = g.symbol AND x.market = g.market AND x.fee_price IS NULL AND x.commission IS NOT NULL
+                  AND x.symbol = g.symbol AND x.market = g.market AND x.fee_price IS NULL
+                  AND x.commission IS NOT NULL
                   AND x.commission_asset IS NOT NULL
                 GROUP BY x.commission_asset)) END AS commission_unvalued,
        COALESCE(g.realized_pnl, 0) + COALESCE({funding}, 0) - COALESCE(g.valued, 0) AS net, g.fills
@@ -246,15 +247,26 @@ FROM (
                  AND q.at <= f.traded_at AND q.at > {f_minute_before})
 ) seen
 """
+# What SQLite's planner takes a large record to look like: rows in the index, then rows for one value of its
+# first column, of its first two ... Else an index that gives the order wins over one that finds the row.
+STATISTICS = {
+    "fills": {"": "10000000 100000 100000 50000 1", "by_order": "10000000 2 2 2 2",
+              "by_time": "10000000 100000 1", "by_day": "10000000 100000 300 40"},
+    "orders": {"": "5000000 50000 50000 5000 5000 1", "by_id": "5000000 1 1", "by_client": "5000000 1 1",
+               "by_actual": "50000 1", "by_time": "5000000 50000 1", "open": "1000 10 10 2"},
+    "order_events": {"": "15000000 150000 150000 15000 15000 3 1"},
+    "balance_history": {"": "10000000 100000 100000 50000 1", "by_time": "10000000 100000 100000 50000 1"},
+    "position_history": {"": "10000000 100000 100000 10000 10000 1",
+                         "by_time": "10000000 100000 100000 10000 10000 1"},
+    "transfers": {"": "1000000 10000 10000 3000 1 1", "by_time": "1000000 10000 1",
+                  "by_day": "1000000 10000 30 5"},
+    "prices": {"": "5000000 1000000 500000 1"},
+}  # fmt: skip
 VIEWS = {
-    "fill_values": FILL_VALUES,
-    "daily_pnl": DAILY_PNL,
-    "open_orders": OPEN_ORDERS,
-    "order_timeline": ORDER_TIMELINE,
-    "positions_now": POSITIONS_NOW,
-    "equity_curve": EQUITY_CURVE,
+    "fill_values": FILL_VALUES, "daily_pnl": DAILY_PNL, "open_orders": OPEN_ORDERS,
+    "order_timeline": ORDER_TIMELINE, "positions_now": POSITIONS_NOW, "equity_curve": EQUITY_CURVE,
     "fill_quality": FILL_QUALITY,
-}
+}  # fmt: skip
 ASSET = "commission_asset"
 NUMBERS = ("realized_pnl", "amount", "commission", "fee_price", "price", "limit_price", "total")
 ALIASED = ("s.quantity", "s.entry_price", "h.quantity", "h.entry_price", "p.mark", "p.bid", "p.ask",
@@ -279,16 +291,14 @@ def _sqlite_words() -> dict[str, str]:
     words |= {name.replace(".", "_"): f"CAST({name} AS REAL)" for name in ALIASED}
     words |= dict.fromkeys(("no_text", "no_money", "no_whole", "no_number"), "NULL")
     return words | {
-        "one": "'1'",
-        "funding": FUNDING.strip(),
-        "traded_day": "substr(traded_at, 1, 10)",
-        "occurred_day": "substr(occurred_at, 1, 10)",
+        "one": "'1'", "funding": FUNDING.strip(),
+        "traded_day": "substr(traded_at, 1, 10)", "occurred_day": "substr(occurred_at, 1, 10)",
         "five_minutes_before": "datetime(substr(f.traded_at, 1, 19), '-5 minutes')",
         "b_five_minutes_before": "datetime(substr(b.updated_at, 1, 19), '-5 minutes')",
         "f_minute_before": "datetime(substr(f.traded_at, 1, 19), '-1 minutes')",
         "settle": _settle("fills", "instr", "substr({0}, -{1})"),
         "s_settle": _settle("s", "instr", "substr({0}, -{1})"),
-    }
+    }  # fmt: skip
 
 
 def _postgres_words() -> dict[str, str]:
@@ -298,22 +308,17 @@ def _postgres_words() -> dict[str, str]:
         "FILTER (WHERE {0} IS NOT NULL AND {1} IS NOT NULL) AS TEXT)"
     )
     return words | {
-        "no_text": "CAST(NULL AS TEXT)",
-        "no_money": "CAST(NULL AS NUMERIC)",
-        "no_number": "CAST(NULL AS NUMERIC)",
-        "no_whole": "CAST(NULL AS BIGINT)",
-        "one": "CAST(1 AS NUMERIC)",
+        "no_text": "CAST(NULL AS TEXT)", "no_money": "CAST(NULL AS NUMERIC)",
+        "no_number": "CAST(NULL AS NUMERIC)", "no_whole": "CAST(NULL AS BIGINT)", "one": "CAST(1 AS NUMERIC)",
         "whole": "BIGINT",
-        "traded_day": "accountd_day(traded_at)",
-        "occurred_day": "accountd_day(occurred_at)",
+        "traded_day": "accountd_day(traded_at)", "occurred_day": "accountd_day(occurred_at)",
         "five_minutes_before": "f.traded_at - interval '5 minutes'",
         "b_five_minutes_before": "b.updated_at - interval '5 minutes'",
         "f_minute_before": "f.traded_at - interval '1 minute'",
         "settle": _settle("fills", "strpos", "right({0}, {1})"),
         "s_settle": _settle("s", "strpos", "right({0}, {1})"),
-        "all_fees": fees.format("paid", ASSET),
-        "unknown_fees": fees.format("unvalued", ASSET),
-    }
+        "all_fees": fees.format("paid", ASSET), "unknown_fees": fees.format("unvalued", ASSET),
+    }  # fmt: skip
 
 
 def _first_views() -> tuple[dict[str, str], dict[str, str]]:
@@ -334,6 +339,17 @@ def _create_views(bodies: dict[str, str], words: dict[str, str]) -> None:
         op.get_bind().exec_driver_sql(sql if sqlite else sql.replace("%", "%%"))
 
 
+def _tell_planner() -> None:
+    """Write the statistics into SQLite's own table, which an ANALYZE of something small creates."""
+    op.execute("ANALYZE accounts")
+    told = [
+        (table, f"{table}_{index}" if index else f"sqlite_autoindex_{table}_1", numbers)
+        for table, indexes in STATISTICS.items() for index, numbers in indexes.items()
+    ]  # fmt: skip
+    op.execute("DELETE FROM sqlite_stat1")
+    op.execute(f"INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES {', '.join(map(str, told))}")
+
+
 def upgrade() -> None:
     """Create the prices, the views and the indexes."""
     sqlite = op.get_bind().dialect.name == "sqlite"
@@ -346,9 +362,9 @@ def upgrade() -> None:
     )  # fmt: skip
     op.drop_index("fills_by_order", "fills")
     # The order first: a person who looks for an order knows its number and nothing else.
-    op.create_index("fills_by_order", "fills", [*reversed(BY_ORDER)])
-    op.create_index("orders_by_id", "orders", ["order_id"])
-    op.create_index("orders_by_client", "orders", ["client_order_id"])
+    op.create_index("fills_by_order", "fills", ["order_id", "account_id", "market", "symbol"])
+    op.create_index("orders_by_id", "orders", ["order_id", "account_id"])
+    op.create_index("orders_by_client", "orders", ["client_order_id", "account_id"])
     placed = text("kind = 'algo' AND actual_order_id IS NOT NULL")
     op.create_index("orders_by_actual", "orders", ["actual_order_id"], sqlite_where=placed,
                     postgresql_where=placed)  # fmt: skip
@@ -362,6 +378,7 @@ def upgrade() -> None:
     for name in REPLACED:
         op.execute(f"DROP VIEW {name}")
     if sqlite:
+        _tell_planner()
         _create_views(VIEWS | {"daily_pnl": DAILY_PNL_SQLITE}, _sqlite_words())
     else:
         _create_views(VIEWS, _postgres_words())
@@ -376,6 +393,8 @@ def downgrade() -> None:
                  "fills_by_order", *(f"{table}_by_time" for table in HISTORIES)):  # fmt: skip
         op.execute(f"DROP INDEX {name}")
     op.create_index("fills_by_order", "fills", [*BY_ORDER])
-    if op.get_bind().dialect.name != "sqlite":
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DELETE FROM sqlite_stat1")
+    else:
         op.execute("DROP FUNCTION accountd_day(timestamptz)")
     op.drop_table("prices")

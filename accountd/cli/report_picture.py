@@ -110,7 +110,7 @@ def _dataset(one: DatasetVerdict, verdict: AccountVerdict, place: Place, y: floa
     for gap in verdict.facts.gaps:
         if (gap.dataset, gap.market) == (one.dataset, one.market) and gap.closed_at and gap.start:
             said = f"gap, closed: {gap.reason}, {_said(gap.start, gap.end)}, {gap.recovered} recovered"
-            yield _bar(place, y + 15, 4, gap.start, gap.end or gap.closed_at, COLOURS["late"], said)
+            yield _bar(place, y + 13, 6, gap.start, gap.end or gap.closed_at, COLOURS["late"], said)
     for hole in one.holes:
         start = hole.start or verdict.facts.created_at
         said = f"gap {hole.symbol}: {hole.reason}, {_said(hole.start, hole.end)}"

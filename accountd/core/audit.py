@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from accountd.core.told import DATASETS
+
 ERROR = "error"
 NEVER = "never proven"
 UNSTATED = "between two proven stretches, and no gap says why"
@@ -129,13 +131,18 @@ class AccountVerdict(msgspec.Struct, kw_only=True):
 
 def account(facts: Facts, start: datetime | None = None, end: datetime | None = None) -> AccountVerdict:
     """Judge one account, up to the last proof of each dataset or, with ``start`` and ``end``, a window."""
-    pairs = sorted({*facts.expected, *((one.dataset, one.market) for one in facts.stretches)})
+    known = {*facts.expected, *((one.dataset, one.market) for one in facts.stretches)}
+    pairs = sorted(known, key=lambda one: (one[1], _place(one[0]), one[0]))
     datasets = [_dataset(facts, dataset, market, start, end) for dataset, market in pairs]
     seen = [one for one in facts.findings if _concerns(one, start, end)]
     return AccountVerdict(
         facts=facts, datasets=datasets, findings=[one for one in seen if one.resolved_at is None],
         resolved=sum(1 for one in seen if one.resolved_at is not None),
     )  # fmt: skip
+
+
+def _place(dataset: str) -> int:
+    return DATASETS.index(dataset) if dataset in DATASETS else len(DATASETS)
 
 
 def _concerns(found: Doubt, start: datetime | None, end: datetime | None) -> bool:

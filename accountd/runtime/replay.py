@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
+import structlog
 
 from accountd.core import local
 from accountd.core.beliefs import Beliefs
 from accountd.core.chain import Chain, ChainRow
 from accountd.core.changes import Changes, JournalRow
 from accountd.core.refold import Refold
-from accountd.core.told import LOCAL, REST, Telling, Told
-from accountd.errors import AccountdError
+from accountd.core.told import LOCAL, REST, Notice, Telling, Told
+from accountd.errors import AccountdError, DatabaseFailed, DatabaseFull, DatabaseGone, Fenced
 from accountd.store import journal_read, migrate, rebuild
 from accountd.store.engine import reader_engine, reading, writer_engine
 from accountd.store.lock import sole_writer
@@ -26,6 +27,15 @@ from accountd.venues.base import Venue
 BATCH = 500  # rows of one transaction
 MOST_BYTES = 8_000_000  # raw bytes of one transaction, more or less
 Step = Callable[[str, int, int], None]
+log = structlog.get_logger("accountd.replay")
+
+
+# Trouble with the databases themselves, not with a row.
+PASSING = (DatabaseGone, DatabaseFull, DatabaseFailed, Fenced)
+
+
+class _Rehearsed(Exception):
+    """Rolls a transaction back that was only to be tried."""
 
 
 class ReplayError(AccountdError):
@@ -109,12 +119,10 @@ class Replay:
         done = Replayed(account)
         beliefs: Beliefs | None = None
         for group in self._groups(account):
-            if beliefs is None or _begins_anew(group[0]):
+            if _begins_anew(group[0]):
                 beliefs = None
-            with writer.begin() as tx:
-                beliefs = beliefs or _load(tx, account)
-                changes = self._fold(tx, beliefs, row, venue, group)
-                rebuild.write(tx, changes, self._commits(account, changes))
+            tellings = [_telling(account, venue, one) for one in group]
+            beliefs = self._take(writer, row, beliefs, group, tellings)
             done.rows = group[-1].seq
         with reading(self._from) as conn, writer.begin() as tx:
             done.checkpoints = rebuild.copy_checkpoints(conn, tx, account)
@@ -146,26 +154,77 @@ class Replay:
         if group:
             yield group
 
-    def _fold(self, tx: Transaction, beliefs: Beliefs, row: AccountRow, venue: Venue,
-              group: list[ChainRow]) -> Changes:  # fmt: skip
-        tellings = [_telling(row.account_id, venue, one) for one in group]
-        wanted = beliefs.wanted(tellings)
-        if wanted.orders or wanted.fills or wanted.transfers:
-            beliefs.remember(tx.load(row.account_id, wanted))
-        kept = [
-            JournalRow(
-                one.seq, one.source, one.kind, one.event_time, one.received_at, one.session_id,
-                one.raw or b"", one.salt, one.digest, one.head, one.live_since, one.loaded_seq,
-            )
-            for one in group
-        ]  # fmt: skip
-        return Refold(beliefs, row.created_at, kept).run(tellings)
+    def _take(self, writer: Writer, row: AccountRow, beliefs: Beliefs | None, group: list[ChainRow],
+              tellings: list[Telling]) -> Beliefs:  # fmt: skip
+        """Write a batch; where the database refuses something of it, one by one, as the daemon did."""
+        try:
+            return self._commit(writer, row, beliefs, group, tellings)
+        except PASSING:
+            raise
+        except Exception as error:  # whatever it is, it is found below and named
+            log.warning("batch refused, going one by one", account=row.account_id, error=type(error).__name__)
+        beliefs = None
+        for one, telling in zip(group, tellings, strict=True):
+            try:
+                beliefs = self._commit(writer, row, beliefs, [one], [_again(telling)])
+            except PASSING:
+                raise
+            except Exception as error:  # poison: keep what can be kept of it, and say what cannot
+                log.error("row quarantined", account=row.account_id, seq=one.seq, error=str(error))
+                told = self._sift(writer, row, one, telling, list(telling.told))
+                beliefs = self._commit(writer, row, None, [one], [_again(telling, told)])
+        assert beliefs is not None
+        return beliefs
+
+    def _sift(self, writer: Writer, row: AccountRow, one: ChainRow, telling: Telling, told: list[Told]
+              ) -> list[Told]:  # fmt: skip
+        """Return what can be written, and behind it a notice for each thing that cannot."""
+        kept: list[Told] = []
+        refused: list[Told] = []
+        for thing in told:
+            try:
+                self._commit(writer, row, None, [one], [_again(telling, [thing])], rehearse=True)
+            except PASSING:
+                raise
+            except _Rehearsed:
+                kept.append(thing)
+            except Exception as error:  # whatever makes it unwritable is what we look for
+                what = {"reason": type(error).__name__, "kind": telling.kind, "told": type(thing).__name__}
+                refused.append(Notice(kind="refused", detail=what))
+        return kept + refused
+
+    def _commit(self, writer: Writer, row: AccountRow, beliefs: Beliefs | None, group: list[ChainRow],
+                tellings: list[Telling], *, rehearse: bool = False) -> Beliefs:  # fmt: skip
+        """Fold rows and write what comes of it in one transaction."""
+        with writer.begin() as tx:
+            beliefs = beliefs or _load(tx, row.account_id)
+            wanted = beliefs.wanted(tellings)
+            if wanted.orders or wanted.fills or wanted.transfers:
+                beliefs.remember(tx.load(row.account_id, wanted))
+            changes = Refold(beliefs, row.created_at, map(_kept, group)).run(tellings)
+            rebuild.write(tx, changes, self._commits(row.account_id, changes))
+            if rehearse:
+                raise _Rehearsed
+        return beliefs
 
     def _commits(self, account: str, changes: Changes) -> dict[tuple[str, str, str], str]:
         if not changes.fills:
             return {}
         with reading(self._from) as conn:
             return rebuild.committed_at(conn, account, changes.fills)
+
+
+def _again(telling: Telling, told: list[Told] | None = None) -> Telling:
+    """Return a telling to be folded anew: folding changes what it is given."""
+    things = telling.told if told is None else told
+    return msgspec.structs.replace(telling, told=[msgspec.structs.replace(thing) for thing in things])
+
+
+def _kept(one: ChainRow) -> JournalRow:
+    return JournalRow(
+        one.seq, one.source, one.kind, one.event_time, one.received_at, one.session_id, one.raw or b"",
+        one.salt, one.digest, one.head, one.live_since, one.loaded_seq,
+    )  # fmt: skip
 
 
 def _begins_anew(row: ChainRow) -> bool:

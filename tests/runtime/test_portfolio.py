@@ -4,14 +4,14 @@ import json
 
 from accountd.sim.portfolio_events import risk
 from accountd.store import tables
-from tests.endurance import endure
+from tests.endurance import FEWER, endure
 from tests.portfolio_world import PortfolioWorld
 from tests.world import World
 
 
-async def test_first_sync_and_stream_are_exact(database_url):
+async def test_first_sync_and_stream_are_exact(sqlite_url):
     """History, then live trading in three markets: each equals its truth, and only what is new rings."""
-    world = PortfolioWorld(database_url)
+    world = PortfolioWorld(sqlite_url)
     world.portfolio.backfill("main", 1.5, 45, 3)
     async with world:
         await world.trade(90, rate=400)
@@ -26,7 +26,7 @@ async def test_first_sync_and_stream_are_exact(database_url):
 async def test_every_fault_heals(sqlite_url):
     """Through one fault after the other, trading all the while, the record equals the truth in the end."""
     async with PortfolioWorld(sqlite_url, SWEEP_INTERVAL="5s", KEEPALIVE_INTERVAL="500ms") as world:
-        await endure(world)
+        await endure(world, FEWER)
 
 
 async def test_a_pro_account_has_a_second_stream(sqlite_url):

@@ -1,6 +1,7 @@
 """A world whose account trades on margin: cross or isolated, the daemon, and how their truths compare."""
 
 from collections import Counter
+from dataclasses import replace
 from decimal import Decimal
 
 from accountd.sim.products import build_spot
@@ -8,6 +9,7 @@ from accountd.store import tables
 from tests.spot_world import balance_of, fill_of, order_of
 from tests.world import World, ms
 
+UNUSED = ("ETHBTC", "BTCUSDC")
 VENUE = {"margin": "binance-margin", "isolated": "binance-isolated-margin"}
 KINDS = ("borrow", "repay", "interest", "transfer", "liquidation_fee")
 
@@ -16,9 +18,14 @@ class MarginWorld(World):
     """A world of margin. ``market`` is margin or isolated, ``product`` attributes of the simulated one."""
 
     def __init__(self, url, *, market="margin", product=None, account=None, **more):
+        # A question about a symbol's orders weighs 200 of 12,000 a minute: few symbols, few sweeps.
+        more = {"SWEEP_INTERVAL": "6s", **more}
         super().__init__(url, account={"VENUE": VENUE[market], **(account or {})}, **more)
         self.market = market
         self.margin, self.spot = build_spot(self.exchange, (market,))
+        symbols = self.margin.margin.symbols
+        for name in UNUSED:
+            symbols[name] = replace(symbols[name], margin=False)
         for name, value in (product or {}).items():
             setattr(self.margin, name, value)
         self.server_options = {**self.server_options, "products": [self.margin, self.spot]}

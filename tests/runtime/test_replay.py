@@ -4,8 +4,10 @@ import asyncio
 
 from accountd.runtime.replay import Replay
 from accountd.store import tables
+from accountd.store.engine import writer_engine
+from accountd.store.migrate import upgrade
 from accountd.store.rebuild import DERIVED
-from tests.journals import verdict
+from tests.journals import verdict, write
 from tests.spot_world import SpotWorld
 from tests.world import World
 
@@ -78,3 +80,25 @@ async def test_a_replay_makes_the_same_record(sqlite_url, pg_url, tmp_path):
         assert sum(done.different.values()) == 0
         assert verdict(target, publics=()).ok
         assert findings(target) == findings(sqlite_url) != set()
+
+
+def test_a_row_that_the_database_refuses_takes_no_other_with_it(tmp_path):
+    """What cannot be written is a finding, as when a frame comes; every journal row is there all the same."""
+    source, target = (f"sqlite:///{tmp_path / name}.db" for name in ("source", "target"))
+    write(source, 30)
+    upgrade(target)
+    engine = writer_engine(target)
+    with engine.begin() as conn:
+        conn.exec_driver_sql(
+            "CREATE TRIGGER no_seven BEFORE INSERT ON balance_history WHEN NEW.total = '7' "
+            "BEGIN SELECT RAISE(ABORT, 'not seven'); END"
+        )
+    done = replayed(source, target, 10)
+    with engine.begin() as conn:
+        found = conn.exec_driver_sql("SELECT kind, subject FROM findings").all()
+        totals = conn.exec_driver_sql("SELECT total FROM balance_history ORDER BY n").scalars().all()
+    engine.dispose()
+    assert (done.rows, found) == (30, [("refused", "journal:7")])
+    assert totals == [str(n) for n in range(1, 31) if n != 7]
+    assert verdict(target, publics=()).ok
+    assert done.different["balance_history"] > 0

@@ -212,6 +212,7 @@ Index("orders_by_client", orders.c.client_order_id, orders.c.account_id)
 _placed = text("kind = 'algo' AND actual_order_id IS NOT NULL")
 Index("orders_by_actual", orders.c.actual_order_id, sqlite_where=_placed, postgresql_where=_placed)
 Index("fills_by_time", fills.c.account_id, fills.c.traded_at)
+Index("fills_by_journal", fills.c.account_id, fills.c.journal_seq)
 Index("orders_by_time", orders.c.account_id, orders.c.updated_at)
 OPEN = f"missing_since IS NULL AND status NOT IN ({CLOSED})"
 _open = text(OPEN)

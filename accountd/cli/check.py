@@ -9,17 +9,22 @@ import typer
 from rich.console import Console
 
 from accountd import config
+from accountd.errors import SettingsError
 from accountd.runtime import check as checks
 from accountd.runtime import logs
 
+Account = Annotated[str | None, typer.Option("--account", "-a", help="Only this account.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One array of objects.")]
 
 
-def check(json: AsJson = False) -> None:
-    """Try settings, database, clock, key and rights; exit 1 if something is not good."""
+def check(account: Account = None, json: AsJson = False) -> None:
+    """Try settings, database, clock, key, stream and rights; exit 1 if something is not good."""
     settings = config.load()
     logs.hide_settings(settings)
-    lines = asyncio.run(checks.check(settings))
+    if account is not None and account.lower() not in settings.accounts:
+        known = ", ".join(sorted(settings.accounts))
+        raise SettingsError(f"--account: {account!r} is no account; accounts: {known}")
+    lines = asyncio.run(checks.check(settings, account.lower() if account else None))
     if json:
         told = [
             {"account": x.account, "ok": x.ok, "what": x.what, "detail": logs.mask(x.detail)} for x in lines

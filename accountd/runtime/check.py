@@ -36,12 +36,14 @@ class CheckLine:
     detail: str
 
 
-async def check(settings: Settings) -> list[CheckLine]:
-    """Try database and schema, then for each account its address, clock, key, stream and rights."""
+async def check(settings: Settings, only: str | None = None) -> list[CheckLine]:
+    """Try database and schema, then for each account (or one) its clock, key, stream, rights, products."""
     lines = [await asyncio.to_thread(_database, settings)]
     budget = Budget(SystemClock(), settings.weight_share)
     connects = ConnectBudget(*settings.connect_budget, SystemClock())
     for name, account in sorted(settings.accounts.items()):
+        if only not in (None, name):
+            continue
         async with RestClient(
             account, open_venue(account.venue), budget, SystemClock(), timeout=settings.request_timeout
         ) as rest:

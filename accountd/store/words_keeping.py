@@ -70,6 +70,9 @@ KEEPING = {
 | order_missing | warning | the venue no longer shows an order that was open |
 | history_forgotten | warning | it was away for longer than the venue shows orders that ended unfilled |
 | refused | error | the record refused a row; the message is journaled |
+| symbol_refused | warning | the venue would not answer about a symbol |
+| history_absent | warning | an environment lacks a history: testnets have no deposits |
+| key_rights | warning | the key may trade or withdraw |
 | undecodable | warning | a message could not be read |"""),
     "finding_history": Words("What became of each finding, append-only, written by triggers.", {
         "finding_id": "The finding.",

@@ -41,6 +41,13 @@ async def test_everything_good_is_said(sqlite_url):
         assert not world.spot.sessions()
 
 
+async def test_one_account_alone(sqlite_url):
+    """Only the account that is asked for is tried."""
+    async with Unstarted(sqlite_url) as world:
+        told = await check.check(config.load(world.environ(), env_file=None), "nobody")
+        assert [line.what for line in told] == ["database"]
+
+
 async def test_listen_keys_and_closed_doors(sqlite_url):
     """The listen-key venue says how it subscribed; where its door is closed, what to use instead."""
     async with Unstarted(sqlite_url, mode="us") as world:

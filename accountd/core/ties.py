@@ -40,6 +40,8 @@ NEEDS_OF_BALANCE = {
 }
 # How the balances of a market are explained; a market that is not listed here is not judged.
 BOOKS = {"usdm": "income", "coinm": "income", "spot": "legs"}
+# Venues that move money between the wallets of one account without a row of its own (portfolio margin).
+ENTANGLED = ("binance-portfolio",)
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from accountd.core.money import money_text
 from accountd.core.ties import (
     BALANCE,
     BOOKS,
+    ENTANGLED,
     NEEDS,
     NEEDS_OF_BALANCE,
     ORDER_FILLS,
@@ -30,6 +31,7 @@ from accountd.core.told import BALANCES, FILLS, POSITIONS
 from accountd.store.checks_moves import Moves, amount_at, fill_moves, first_amount, leg_moves, transfer_moves
 from accountd.store.proving import Tie
 from accountd.store.tables import (
+    accounts,
     balance_history,
     balances,
     coverage,
@@ -80,6 +82,8 @@ class Checks:
         self.slack = slack
         self.legs = legs
         self.out = Outcome()
+        a = accounts.c
+        self.venue = connection.execute(select(a.venue).where(a.account_id == account_id)).scalar()
         self.proven = self._proven()
         self.last = self._last()
         c = findings.c
@@ -94,7 +98,7 @@ class Checks:
                     self._order_fills(market, symbol)
                     self._orders_seen(market, symbol)
                 self._recheck_orders(market)
-                if market in BOOKS:
+                if market in BOOKS and self.venue not in ENTANGLED:
                     self._balances(market)
                 if market in SIGNED:
                     self._positions(market)
@@ -269,7 +273,9 @@ class Checks:
             here = and_(balance_history.c.account_id == self.account, balance_history.c.market == market,
                         balance_history.c.asset == asset)  # fmt: skip
             amounts = (balance_history, balance_history.c.total, here)
-            self._explain(BALANCE, market, f"balance:{market}:{asset}", stretch, amounts, parts)
+            # a withdrawal leaves the wallet before the venue tells of it: no error yet
+            severity = "warning" if way == "legs" else "error"
+            self._explain(BALANCE, market, f"balance:{market}:{asset}", stretch, amounts, parts, severity)
 
     def _positions(self, market: str) -> None:
         c, h = positions.c, position_history.c
@@ -285,7 +291,7 @@ class Checks:
             self._explain(POSITION, market, f"position:{market}:{symbol}:{side}", stretch, amounts, parts)
 
     def _explain(self, kind: str, market: str, subject: str, stretch: Stretch, amounts: Any,
-                 parts: list[Moves]) -> None:  # fmt: skip
+                 parts: list[Moves], severity: str = "error") -> None:  # fmt: skip
         """Compare how an amount changed since it last tied with what is said to have moved."""
         last = self.last.get((kind, market, subject))
         end = stretch[1] - self.slack
@@ -300,6 +306,11 @@ class Checks:
         window = Window(start=last.to_time, end=end, slack=self.slack, before=last.amount,
                         after=_ZERO if after is None else after)  # fmt: skip
         verdict = self._judge(window, parts)
+        if not verdict.tied and last.from_time < last.to_time:
+            # what was told late may be dated before the last comparison: compare from the beginning
+            begin, first = first_amount(self.connection, amounts, last.from_time, self.slack)
+            whole = msgspec.structs.replace(window, start=begin, before=first)
+            verdict = max(verdict, self._judge(whole, parts), key=lambda one: one.tied)
         if verdict.tied:
             last = msgspec.structs.replace(last, to_time=end, amount=window.after, tied=True, detail={},
                                            compared=last.compared + 1)  # fmt: skip
@@ -312,7 +323,7 @@ class Checks:
                 "to": window.end.isoformat(),
             }  # fmt: skip
             last = msgspec.structs.replace(last, tied=False, detail=detail)
-            self.out.broken.append(Broken(kind=kind, subject=subject, severity="error",
+            self.out.broken.append(Broken(kind=kind, subject=subject, severity=severity,
                                           window=(window.start, window.end), detail=detail))  # fmt: skip
         self.out.ties.append(last)
 

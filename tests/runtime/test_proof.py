@@ -4,13 +4,18 @@ import asyncio
 import time
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from accountd.runtime.budget import Priority
 from accountd.store import tables
 from accountd.store.writer import Writer
-from tests.sampling import Sampler
+from tests.coinm_world import CoinmWorld
+from tests.margin_world import MarginWorld
+from tests.portfolio_world import PortfolioWorld
+from tests.sampling import Sampler, told
+from tests.spot_world import SpotWorld
 from tests.world import World
 
 
@@ -30,6 +35,29 @@ async def test_a_run_without_faults_finds_nothing(database_url):
 
 HOUR = timedelta(hours=1)
 ROOMY = {"weight_limit": 100_000}
+WORLDS = {
+    "spot": SpotWorld,
+    "coinm": CoinmWorld,
+    "margin": MarginWorld,
+    "isolated": partial(MarginWorld, market="isolated"),
+    "portfolio": PortfolioWorld,
+}
+
+
+@pytest.mark.parametrize("name", WORLDS)
+async def test_no_venue_finds_anything_without_faults(sqlite_url, name):
+    """Whatever the venue: trading and moving money leaves no finding, and what is judged ties."""
+    async with WORLDS[name](sqlite_url, SETTLE_AFTER="200ms") as world:
+        await world.trade(60, rate=60)
+        await world.agreed(40)
+        runner = world.daemon.runners[0]
+        await asyncio.sleep(2 * runner.auditor.slack.total_seconds())
+        await runner.sweeper.sweep(Priority.SEAM)
+        await runner.auditor.audit()
+        assert told(world.rows(tables.findings)) == []
+        assert all(tie["tied"] for tie in world.rows(tables.ties))
+
+
 FAULTS = {
     "drop while connected": [("drop", {"p": 0.4, "seconds": 2.5})],
     "drop, and REST lags within the settle time": [

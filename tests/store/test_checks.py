@@ -140,6 +140,18 @@ def test_clocks_may_differ_but_amounts_may_not(book):
     assert book.check()["balance_unexplained"].detail["difference"] == "-0.01"
 
 
+def test_what_is_dated_before_the_last_comparison(book):
+    """A movement that was told late, with an early date, explains a balance all the same."""
+    book.add(balances=[samples.balance("100")])
+    book.prove(T0, at(1200))
+    assert book.check() == {}
+    book.prove(T0, at(2400))
+    book.add(balances=[samples.balance("150", as_of=at(1300), n=2)])
+    assert book.check()["balance_unexplained"].detail["difference"] == "50"
+    book.add(transfers=[samples.transfer(1, kind="deposit", amount=D("50"), occurred_at=at(300))])
+    assert book.check() == {} and book.open() == set()
+
+
 def test_a_position_is_the_signed_sum_of_its_fills(book):
     """Bought positive, sold negative; a fill that is missing is the difference."""
     for number, (side, quantity) in enumerate([("BUY", "0.5"), ("SELL", "0.8")], 1):

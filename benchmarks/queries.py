@@ -2,8 +2,8 @@
 
 `python -m benchmarks.queries --fills 1000000 --database sqlite` writes a record of that many fills, half as
 many orders, two events an order, a balance and a position for each fill, over 100 accounts and a year, and
-then asks every recipe of docs/how-to/sql.md and every named query. `--keep FILE` keeps the record, and uses it
-if it is there.
+then asks every recipe of docs/how-to/sql.md and every named query. `--keep FILE` keeps the record, and uses
+it if it is there.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def few(accounts: int) -> Iterator[str]:
         yield (f"INSERT INTO sessions (session_id, account_id, opened_at, frames) VALUES ('s{name}', "
                f"'{name}', '{stamp(BEGIN)}', 0)")  # fmt: skip
         yield (f"INSERT INTO gaps (gap_id, account_id, dataset, market, symbol, from_time, reason, "
-               f"opened_at, recovered) VALUES ('g{name}', '{name}', 'fills', 'usdm', '', '{stamp(BEGIN)}', 'lost', "
-               f"'{stamp(BEGIN)}', 0)")  # fmt: skip
+               f"opened_at, recovered) VALUES ('g{name}', '{name}', 'fills', 'usdm', '', '{stamp(BEGIN)}', "
+               f"'lost', '{stamp(BEGIN)}', 0)")  # fmt: skip
     for table, key in (("balance", "asset"), ("position", "symbol")):
         columns = COLUMNS[f"{table}_history"].replace(" ", ", ")
         yield (f"INSERT INTO {table}s ({columns}) SELECT {columns} FROM {table}_history WHERE "

@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from accountd.core.alerts import HookWish
 from accountd.core.health import Health
 from accountd.runtime.clock import SystemClock, VenueClock
 from accountd.runtime.daemon import Listener
@@ -63,8 +65,14 @@ class Timed(Listener):
             self.done.set()
 
 
-async def measure(url: str, count: int, rate: int = 0) -> Run:
+Deliver = Callable[[Recorder, Listener], AbstractAsyncContextManager[object]]
+
+
+async def measure(url: str, count: int, rate: int = 0, hooks: Sequence[HookWish] = (),
+                  deliver: Deliver | None = None) -> Run:  # fmt: skip
     """Record ``count`` frames sent at ``rate`` a second (0: as fast as they are taken) and time it.
+
+    ``deliver`` brings the alerts of ``hooks`` out meanwhile.
 
     Raises:
         RuntimeError: a frame was dropped.
@@ -75,12 +83,14 @@ async def measure(url: str, count: int, rate: int = 0) -> Run:
     async with sender(count, rate) as peer, AsyncExitStack() as stack:
         listener = Timed(run, peer, latency=rate > 0)
         stack.callback(listener.failed.cancel)
-        recorder = Recorder(Writer(writer_engine(url), clock.now), (), clock, listener, RING)
+        recorder = Recorder(Writer(writer_engine(url), clock.now), hooks, clock, listener, RING)
         stack.push_async_callback(recorder.stop, 30)
         await recorder.open_account(ACCOUNT, VENUE, "live")
+        if deliver is not None:
+            await stack.enter_async_context(deliver(recorder, listener))
         health = listener.health.account(ACCOUNT)
         intake = Intake(
-            ACCOUNT, venue, recorder, health, listener.metrics, clock, {KEY}, lambda link, socket, decoded: None
+            ACCOUNT, venue, recorder, health, listener.metrics, clock, {KEY}, lambda *told: None
         )
         socket = Socket(venue.doors(venue.hosts["live"], StreamOptions())[0], KEY)
         link = Link("bench", clock.now(), clock.monotonic(), sockets=[socket])

@@ -181,7 +181,7 @@ def _evidence(rows: Sequence[Mapping[Any, Any]]) -> Iterable[str]:
 
 def _journal(journal: Journal) -> Iterable[str]:
     yield "<h3>Journal</h3>"
-    yield f'<p>{journal.rows} rows, head <code>{escape(journal.head)}</code>. '
+    yield f"<p>{journal.rows} rows, head <code>{escape(journal.head)}</code>. "
     yield "The last signed checkpoint:</p>" if journal.note else "No checkpoint was signed yet.</p>"
     if journal.note:
         yield f"<pre>{escape(journal.note)}</pre>"

@@ -11,11 +11,13 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from accountd.core.chain import Broken, Chain
+from accountd.core.changes import Alert
 from accountd.core.checkpoint import Checkpoint, Frontier, is_signed, parse, public_bytes, sign
 from accountd.errors import DatabaseError, SettingsError
 from accountd.runtime import journal_key
 from accountd.runtime.anchors import Anchors
 from accountd.runtime.clock import Clock
+from accountd.runtime.findings import open_finding, opened
 from accountd.runtime.hook_reader import Database
 from accountd.runtime.recorder import Recorder
 from accountd.settings_model import Settings
@@ -56,6 +58,7 @@ class Checkpoints:
         self._signed: dict[str, Signed] = {}
         self._pruned: dict[str, int] = {}
         self._prune_at = clock.monotonic() + LOOK
+        self._unsaid: list[tuple[str, Alert]] = []
 
     async def look_back(self) -> None:
         """Load the key, and verify the end of each journal.
@@ -76,6 +79,7 @@ class Checkpoints:
         while True:
             await self.clock.sleep(LOOK)
             try:
+                await self._ring()
                 for account in list(self.recorder.ledgers):
                     if self._is_due(account):
                         await self._sign(account)
@@ -114,9 +118,19 @@ class Checkpoints:
         log.error("the journal is broken", account=account, seq=broken.seq, reason=broken.reason)
         detail: dict[str, Any] = {"seq": broken.seq, "until": broken.until, "reason": broken.reason}
         now, subject = self.clock.now(), f"journal:{broken.seq}"
-        await self.recorder.submit(
-            lambda tx: tx.open_finding(account, BROKEN, "error", subject, detail, now)
-        )
+        if account in self.recorder.ledgers:  # only then can it ring
+            await self.recorder.submit(
+                lambda tx: open_finding(self.recorder, tx, account, BROKEN, "error", subject, detail, now)
+            )
+            return
+        await self.recorder.submit(lambda tx: tx.open_finding(account, BROKEN, "error", subject, detail, now))
+        self._unsaid.append((account, opened(account, BROKEN, "error", subject, detail, now)))
+
+    async def _ring(self) -> None:
+        """Ring for what was found at the start, now that the accounts are open."""
+        for account, alert in [one for one in self._unsaid if one[0] in self.recorder.ledgers]:
+            await self.recorder.submit(partial(_say, self.recorder, account, alert))
+            self._unsaid.remove((account, alert))
 
     def _is_due(self, account: str) -> bool:
         ledger, signed = self.recorder.ledgers[account], self._signed.get(account)
@@ -198,6 +212,10 @@ class Checkpoints:
             self._pruned[account] = max(0, after - journal_write.STRETCH)
             if total:
                 log.info("journal pruned", account=account, rows=total, before=before.isoformat())
+
+
+def _say(recorder: Recorder, account: str, alert: Alert, tx: Transaction) -> None:
+    recorder.ring(tx, account, [alert])
 
 
 def _mend(account: str, tx: Transaction) -> bool:

@@ -108,9 +108,7 @@ def differences(source: Connection, copy: Connection, account: str, table: str,
 
 
 def _what(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
-    return ", ".join(
-        f"{name} {mine[name]} / {theirs[name]}" for name in mine if mine[name] != theirs[name]
-    )
+    return ", ".join(f"{name} {mine[name]} / {theirs[name]}" for name in mine if mine[name] != theirs[name])
 
 
 def _ordered(conn: Connection, account: str, table: str) -> Iterator[tuple[Any, Mapping[str, Any]]]:

@@ -26,6 +26,12 @@ def anchored(hook):
     return [one["data"] for one in told if one["type"] == "journal.checkpoint"]
 
 
+def told(hook):
+    """Return the findings that rang at a webhook."""
+    bodies = [json.loads(bodies[0]) for bodies in hook.bodies.values()]
+    return [one["data"]["finding_id"] for one in bodies if one["type"] == "finding.opened"]
+
+
 def own_key(database):
     """Return the key beside a database, which only its owner can read and the database does not hold."""
     path = database.with_name(database.name + ".key")
@@ -78,6 +84,7 @@ async def test_a_broken_journal_is_said_at_the_start_and_signed_no_more(sqlite_u
         broken = tables.findings.c.kind == "journal_broken"
         (finding,) = world.rows(tables.findings, broken)
         assert (finding["severity"], finding["subject"]) == ("error", f"journal:{end['seq'] - 3}")
+        await world.until(lambda: finding["finding_id"] in told(world.hook))
         await world.trade(20)
         await world.agreed()
         (now,) = world.rows(tables.heads)

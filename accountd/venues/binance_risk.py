@@ -37,6 +37,17 @@ class RiskLevelChange(msgspec.Struct, tag="riskLevelChange", tag_field="e", gc=F
     m: msgspec.Raw = NONE
 
 
+class UniMmrDrop(msgspec.Struct, tag="uniMMRDrop", tag_field="e", gc=False):
+    """The account's margin ratio fell below what its owner set; no page names the fields yet."""
+
+    E: int
+    u: msgspec.Raw = NONE
+    s: msgspec.Raw = NONE
+    eq: msgspec.Raw = NONE
+    ae: msgspec.Raw = NONE
+    m: msgspec.Raw = NONE
+
+
 class ProAccount(msgspec.Struct, tag="PM_PRO_ACCOUNT_UPDATE", tag_field="e", gc=False):
     """A Pro account in figures, every five seconds."""
 
@@ -52,7 +63,7 @@ class ProAccount(msgspec.Struct, tag="PM_PRO_ACCOUNT_UPDATE", tag_field="e", gc=
 
 def risk_readers() -> dict[type, Reader]:
     """Return who reads what the Pro stream adds."""
-    return {RiskLevelChange: _risk, ProAccount: _pro}
+    return {RiskLevelChange: _risk, UniMmrDrop: _drop, ProAccount: _pro}
 
 
 def figures(event: msgspec.Struct, names: dict[str, str]) -> dict[str, Any]:
@@ -69,6 +80,13 @@ def _risk(event: RiskLevelChange) -> Decoded:
     kind = "liquidation.level" if event.s == LIQUIDATED else "margin.call"
     notice = Notice(kind=kind, detail=figures(event, RISK), at=made)
     return Decoded(kind="riskLevelChange", event_time=made, told=[notice])
+
+
+def _drop(event: UniMmrDrop) -> Decoded:
+    made = from_ms(event.E)
+    told = {name: value for name, value in figures(event, RISK).items() if value is not None}
+    notice = Notice(kind="margin.call", detail={"event": "uniMMRDrop", **told}, at=made)
+    return Decoded(kind="uniMMRDrop", event_time=made, told=[notice])
 
 
 def _pro(event: ProAccount) -> Decoded:

@@ -128,6 +128,12 @@ def test_risk_levels_ring(level, rings):
     assert (alert.type, alert.data["risk_level"]) == (rings, level)
 
 
+def test_a_ratio_that_fell_rings():
+    """uniMMRDrop is a margin call with what it tells under the names of the other risk events."""
+    (notice,) = VENUE.decode(frame({"e": "uniMMRDrop", "E": 5, "u": "1.4"}), AT).told
+    assert (notice.kind, notice.detail) == ("margin.call", {"event": "uniMMRDrop", "uni_mmr": "1.4"})
+
+
 def test_the_pro_account_is_shown_whole():
     """PM_PRO_ACCOUNT_UPDATE keeps every figure under a name."""
     (notice,) = VENUE.decode(raw("pro_event_PM_PRO_ACCOUNT_UPDATE"), AT).told

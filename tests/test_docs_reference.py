@@ -90,3 +90,17 @@ def test_links_lead_somewhere():
     for path in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]:
         for link in re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text(encoding="utf-8")):
             assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+KIND = re.compile(r"""(?:finding|Broken)\([^"]*?"([a-z_]+)",\s*"(?:info|warning|error)\"""")
+CONSTANT = re.compile(r"^(?:KIND|BROKEN|LATE|DRIFT|MISSED|UNCONFIRMED|UNCONFIRMED_ORDER|ORDER_FILLS|BALANCE|"
+                      r"POSITION|ORDER_UNSEEN) = \"([a-z_]+)\"", re.MULTILINE)  # fmt: skip
+
+
+def test_every_kind_of_finding_is_documented():
+    """Each kind that the code opens is a row of the page, and the page names no other."""
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "accountd").rglob("*.py")]
+    opened = {kind for source in sources for kind in [*KIND.findall(source), *CONSTANT.findall(source)]}
+    told = set(re.findall(r"^\| `([a-z_]+)` \| (?:info|warning|error)", page("findings"), re.MULTILINE))
+    assert {"conflict", "stream_missed", "balance_unexplained", "key_rights"} <= opened
+    assert told == opened

@@ -103,8 +103,8 @@ def _layers(environ: Mapping[str, str], env_file: str | None, cwd: Path) -> list
             if isinstance(account, dict) and account.get("private_key_file"):
                 account["private_key_file"] = cwd / Path(str(account["private_key_file"])).expanduser()
         journal = layer.tree.get("journal")
-        for name in ("key_file", "anchor_file") if isinstance(journal, dict) else ():
-            if journal.get(name):
+        if isinstance(journal, dict):
+            for name in [name for name in ("key_file", "anchor_file") if journal.get(name)]:
                 journal[name] = cwd / Path(str(journal[name])).expanduser()
     return layers
 

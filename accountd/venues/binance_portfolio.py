@@ -177,8 +177,11 @@ class BinancePortfolio(ListenKeyVenue):
         yield from self.canary(lag)
         with contextlib.suppress(BadRequest):
             yield from asking.page("um.symbol_config", lag)
+        sides = "hedge mode" if config.dual_side_position else "one-way mode"
         return AccountState(
-            hedge_mode=config.dual_side_position, can_trade=config.can_trade, modes=("portfolio margin",)
+            hedge_mode=config.dual_side_position,
+            can_trade=config.can_trade,
+            modes=("portfolio margin", sides),
         )
 
     def canary(self, lag: timedelta) -> Flow[None]:

@@ -246,7 +246,9 @@ def test_snapshot_tells_all_three_markets():
         "/papi/v1/cm/positionRisk": raw("GET_papi_v1_cm_positionRisk"),
     }
     state, calls, pages = drive(VENUE.snapshot(timedelta(0)), lambda call: bodies[call.path])
-    assert (state.hedge_mode, state.can_trade, state.modes) == (True, True, ("portfolio margin",))
+    assert (state.hedge_mode, state.can_trade, state.modes) == (
+        True, True, ("portfolio margin", "hedge mode"),
+    )  # fmt: skip
     assert sum(call.weight for call in calls) == 36
     assert [page.kind for page in pages] == ["balances", "um.positions", "cm.positions", "um.symbol_config"]
     state, _, _ = drive(

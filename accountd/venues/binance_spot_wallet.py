@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from accountd.errors import BadRequest, KeyRefused, VenueGone, VenueUnavailable
+from accountd.errors import BadRequest, Banned, KeyRefused, RateLimited, VenueGone, VenueUnavailable
 from accountd.venues.base import Call, Flow, Page, Reply, Swept, Window, to_ms
 from accountd.venues.binance import sapi_pool, sapi_pools
 from accountd.venues.binance_asking import Asked, Asking, Params
@@ -75,7 +75,9 @@ class Wallet:
                     continue
                 swept.unproven.append(Window(start=start, end=end, reason=f"the venue refuses {part}"))
                 continue
-            except VenueUnavailable:  # one history that does not answer must not hold up the others
+            except Banned:  # the whole address
+                raise
+            except (VenueUnavailable, RateLimited):  # one history must not hold up the others
                 swept.unproven.append(Window(start=start, end=end, reason=f"no answer about {part}"))
                 continue
             swept.rows += seen.rows
@@ -95,7 +97,8 @@ class Wallet:
 
         def ask(start_ms: int, end_ms: int) -> Call:
             times = (("startTime", str(start_ms)), ("endTime", str(end_ms)), ("limit", str(limit)))
-            return self.asking.call(part, times)
+            # Ten of these a minute are allowed: what is not answered waits for the next sweep.
+            return self.asking.call(part, times, once=part == "withdrawals")
 
         question = Question(ask=ask, read=self.read, limit=limit, max_window=span)
         return (yield from by_time(question, to_ms(start), to_ms(end)))

@@ -167,3 +167,33 @@ async def test_closed_listen_keys_end_with_advice(sqlite_url, tmp_path):
         daemon = Daemon(config.load(world.environ(), env_file=None), health=health)
         assert await asyncio.wait_for(daemon.run(asyncio.Event()), 10) == 1
         assert "use VENUE=binance-spot" in health.accounts["main"].detail
+
+
+async def test_an_ended_subscription_is_heeded_at_once(sqlite_url):
+    """eventStreamTerminated means a new connection without waiting for silence, and a gap from then on."""
+    async with SpotWorld(sqlite_url, STALE_AFTER="1h", SWEEP_INTERVAL="1h") as world:
+        world.faults.inject("terminate_stream")
+        await world.until(lambda: len(world.rows(tables.sessions)) == 2)
+        await world.until(lambda: any(row["close_reason"] for row in world.rows(tables.sessions)))
+        reasons = [row["close_reason"] for row in world.rows(tables.sessions) if row["close_reason"]]
+        assert reasons == ["subscription ended"]
+        await world.agreed()
+        assert {gap["reason"] for gap in world.rows(tables.gaps)} == {"subscription ended"}
+
+
+async def test_a_history_that_is_refused_is_one_gap(sqlite_url):
+    """What the venue refuses stays one open gap that grows, however often it is tried, and nothing else."""
+    async with SpotWorld(sqlite_url, SWEEP_INTERVAL="500ms") as world:
+        world.faults.inject("html", status=400, path="withdraw/history", seconds=60)
+        reason = "transfers: the venue refuses withdrawals"
+
+        def ends():
+            gaps = world.rows(tables.gaps, tables.gaps.c.reason == reason)
+            return sorted(gap["to_time"] for gap in gaps if not gap["closed_at"])
+
+        await world.until(ends)
+        for _ in range(2):
+            last = ends()[-1]
+            await world.until(lambda last=last: ends()[-1] > last)
+        assert len(ends()) <= 2  # one of the sweeps, one of the deep history
+        assert world.live()

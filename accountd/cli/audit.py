@@ -48,9 +48,8 @@ def audit(account: Account = None, since: From = None, until: To = None, json: A
         verdicts = [judge.account(facts, start, end) for facts in found]
         if html is not None:
             names = [one.facts.account for one in verdicts]
-            evidence = {name: audit_read.evidence(connection, name) for name in names}
-            journals = {name: _journal(connection, name) for name in names}
-            _write(html, report.page(verdicts, evidence, journals, now, start, end))
+            more = {name: _more(connection, name) for name in names}
+            _write(html, report.page(verdicts, more, now, start, end))
     complete = judge.is_complete(verdicts)
     if json:
         told = {"complete": complete, "accounts": [as_json(one) for one in verdicts]}
@@ -102,12 +101,14 @@ def _finding(one: Doubt) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _journal(connection: Any, account: str) -> report.Journal:
+def _more(connection: Any, account: str) -> report.More:
+    """Read what only the report shows."""
     head = journal_read.head_row(connection, account)
     last = journal_read.last_checkpoint(connection, account)
-    return report.Journal(
+    return report.More(
         rows=head.seq if head else 0, head=head.head.hex() if head else "",
-        note=last["note"] if last is not None else "",
+        note=last["note"] if last is not None else "", ties=audit_read.ties(connection, account),
+        evidence=audit_read.evidence(connection, account),
     )  # fmt: skip
 
 

@@ -27,17 +27,18 @@ LEGEND = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Journal:
-    """Where an account's journal stands."""
+class More:
+    """What else is known of an account: where its journal stands, what was added up, what was asked."""
 
     rows: int
     head: str
     note: str
+    ties: Sequence[Mapping[Any, Any]]
+    evidence: Sequence[Mapping[Any, Any]]
 
 
-def page(verdicts: Sequence[AccountVerdict], evidence: Mapping[str, Sequence[Mapping[Any, Any]]],
-         journals: Mapping[str, Journal], now: datetime, start: datetime | None, end: datetime | None
-         ) -> str:  # fmt: skip
+def page(verdicts: Sequence[AccountVerdict], more: Mapping[str, More], now: datetime, start: datetime | None,
+         end: datetime | None) -> str:  # fmt: skip
     """Return the whole page; every value that comes from the record is escaped."""
     complete, tied = is_complete(verdicts), all(one.tied for one in verdicts)
     good = complete and tied
@@ -49,7 +50,7 @@ def page(verdicts: Sequence[AccountVerdict], evidence: Mapping[str, Sequence[Map
         window=escape(f"{human(start) or 'from the beginning'} to {human(end) or 'each last proof'}"),
         summary=_summary(verdicts),
         accounts="".join(
-            _account(one, evidence.get(one.facts.account, ()), journals[one.facts.account], start, end, n)
+            _account(one, more[one.facts.account], start, end, n)
             for n, one in enumerate(verdicts)
         ),
     )  # fmt: skip
@@ -88,8 +89,7 @@ def _summary(verdicts: Sequence[AccountVerdict]) -> str:
     return _table(heads, rows, right=(5, 6))
 
 
-def _account(one: AccountVerdict, evidence: Sequence[Mapping[Any, Any]], journal: Journal,
-             start: datetime | None, end: datetime | None, n: int) -> str:  # fmt: skip
+def _account(one: AccountVerdict, more: More, start: datetime | None, end: datetime | None, n: int) -> str:
     first = ' class="first"' if n == 0 else ""
     key = "".join(f'<span><i style="background:{COLOURS[name]}"></i>{said}</span>' for name, said in LEGEND)
     picture = timeline(one, start, end)
@@ -99,7 +99,7 @@ def _account(one: AccountVerdict, evidence: Sequence[Mapping[Any, Any]], journal
         "<h3>Datasets</h3>", _datasets(one),
         f"<h3>Open gaps ({len(one.holes)})</h3>", _holes(one.holes),
         f"<h3>Open findings ({len(one.findings)})</h3>", _findings(one.findings),
-        *_past(one), *_evidence(evidence), *_journal(journal),
+        *_ties(more.ties), *_past(one), *_evidence(more.evidence), *_journal(more),
     ]  # fmt: skip
     return "\n".join(parts)
 
@@ -163,6 +163,21 @@ def _past(one: AccountVerdict) -> Iterable[str]:
         yield _table(("from", "to", "reason"), rows) + _more(len(one.facts.dark))
 
 
+def _ties(rows: Sequence[Mapping[Any, Any]]) -> Iterable[str]:
+    if not rows:
+        return
+    yield "<h3>What was added up last</h3>"
+    heads = ("check", "market", "subject", "from", "to", "compared", "ties", "difference")
+    yield _table(heads, [
+        (
+            _text(r["kind"]), _text(r["market"]), f'<span class="id">{_text(r["subject"])}</span>',
+            _text(r["from_time"]), _text(r["to_time"]), str(r["compared"]), _mark(bool(r["tied"])),
+            _text(r["amount"]),
+        )
+        for r in rows[:MOST]
+    ], right=(5,)) + _more(len(rows))  # fmt: skip
+
+
 def _evidence(rows: Sequence[Mapping[Any, Any]]) -> Iterable[str]:
     if not rows:
         return
@@ -179,7 +194,7 @@ def _evidence(rows: Sequence[Mapping[Any, Any]]) -> Iterable[str]:
     ], right=(7, 8, 9))  # fmt: skip
 
 
-def _journal(journal: Journal) -> Iterable[str]:
+def _journal(journal: More) -> Iterable[str]:
     yield "<h3>Journal</h3>"
     yield f"<p>{journal.rows} rows, head <code>{escape(journal.head)}</code>. "
     yield "The last signed checkpoint:</p>" if journal.note else "No checkpoint was signed yet.</p>"

@@ -86,3 +86,10 @@ def evidence(conn: Connection, account: str) -> list[RowMapping]:
     t = tables.evidence
     query = select(t).where(t.c.account_id == account).order_by(t.c.last_at.desc()).limit(EVIDENCE)
     return list(conn.execute(query).mappings())
+
+
+def ties(conn: Connection, account: str) -> list[RowMapping]:
+    """Return what was added up last, over which time, and whether it tied; what did not comes first."""
+    t = tables.ties
+    query = select(t).where(t.c.account_id == account)
+    return list(conn.execute(query.order_by(t.c.tied, t.c.kind, t.c.market, t.c.subject)).mappings())

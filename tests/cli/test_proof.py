@@ -164,7 +164,7 @@ def test_the_report_is_one_page_without_anything_from_outside(here, tmp_path):
 
 def test_the_reports_template_is_whole():
     """Every place of the template is filled, also for a record without any account."""
-    text = command.report.page([], {}, {}, BORN, None, None)
+    text = command.report.page([], {}, BORN, None, None)
     assert "$" not in text
     assert "no account yet" in text
 

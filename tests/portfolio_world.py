@@ -17,9 +17,9 @@ DEBTS = ("borrow", "repay", "interest", "transfer")
 
 
 class PortfolioWorld(World):
-    """A world of portfolio margin."""
+    """A world of portfolio margin; ``weight`` is its limit a minute."""
 
-    def __init__(self, url, *, account=None, **more):
+    def __init__(self, url, *, account=None, weight=6000, **more):
         super().__init__(url, account={"VENUE": "binance-portfolio", **(account or {})}, **more)
         pool = WeightLimit(self.exchange.clock, 2400)
         coinm = Coinm(self.exchange, limit=pool)
@@ -28,7 +28,7 @@ class PortfolioWorld(World):
         spot = Spot(self.exchange, margin)
         for name in self.accounts:
             margin.open_cross(name)
-        self.portfolio = Portfolio(coinm, spot)
+        self.portfolio = Portfolio(coinm, spot, weight_limit=weight)
         products = [self.portfolio, coinm, spot]
         self.server_options = {**self.server_options, "products": products, "weight": pool}
 

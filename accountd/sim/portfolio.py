@@ -40,8 +40,10 @@ class Portfolio(Product):
 
     name = "portfolio"
 
-    def __init__(self, coinm: Coinm, spot: Spot, *, key_lifetime_ms: int = LIFETIME_MS) -> None:
-        super().__init__(coinm.exchange, WeightLimit(coinm.exchange.clock, 6000))
+    def __init__(
+        self, coinm: Coinm, spot: Spot, *, key_lifetime_ms: int = LIFETIME_MS, weight_limit: int = 6000
+    ) -> None:
+        super().__init__(coinm.exchange, WeightLimit(coinm.exchange.clock, weight_limit))
         if not isinstance(spot.spot, MarginExchange):
             raise TypeError("the spot product must stand on a MarginExchange")
         self.coinm, self.margin = coinm.coinm, spot.spot

@@ -2,11 +2,24 @@
 
 import json
 
+import pytest
+
 from accountd.sim.portfolio_events import risk
 from accountd.store import tables
+from accountd.venues.base import Pool
+from accountd.venues.binance_portfolio import POOL, BinancePortfolio
 from tests.endurance import FEWER, endure
 from tests.portfolio_world import PortfolioWorld
 from tests.world import World
+
+PLENTY = 60_000
+
+
+@pytest.fixture
+def plenty(monkeypatch):
+    """Ten times the weight: a minute's worth of reconnects in a second must not wait for the next minute."""
+    pools = BinancePortfolio.pools | {POOL: Pool(limit=PLENTY)}
+    monkeypatch.setattr(BinancePortfolio, "pools", pools)
 
 
 async def test_first_sync_and_stream_are_exact(sqlite_url):
@@ -23,9 +36,9 @@ async def test_first_sync_and_stream_are_exact(sqlite_url):
         assert await world.stop() == 0
 
 
-async def test_every_fault_heals(sqlite_url):
+async def test_every_fault_heals(sqlite_url, plenty):
     """Through one fault after the other, trading all the while, the record equals the truth in the end."""
-    async with PortfolioWorld(sqlite_url, SWEEP_INTERVAL="5s", KEEPALIVE_INTERVAL="500ms") as world:
+    async with PortfolioWorld(sqlite_url, weight=PLENTY, KEEPALIVE_INTERVAL="500ms") as world:
         await endure(world, FEWER)
 
 

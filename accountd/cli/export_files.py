@@ -133,7 +133,8 @@ class ParquetWriter:
         self._kinds = [kind for _, kind in columns]
         self._valve = _Valve(out)
         self._file: Any = pyarrow.parquet.ParquetWriter(self._valve, self._schema, compression="zstd")
-        self._held: list[tuple[Any, ...]] = []
+        self._held: list[Any] = []  # record batches, a tenth of the size of Python's rows
+        self._rows = 0
 
     def write(self, rows: Rows) -> None:
         """Take some rows; they are written a row group at a time.
@@ -141,15 +142,19 @@ class ParquetWriter:
         Raises:
             RecordRefused: a number has more digits than the file's decimals.
         """
-        self._held.extend(rows)
-        while len(self._held) >= ROW_GROUP:
-            self._group(self._held[:ROW_GROUP])
-            del self._held[:ROW_GROUP]
+        arrays = [
+            self._array(values, field, kind)
+            for values, field, kind in zip(zip(*rows, strict=True), self._schema, self._kinds, strict=True)
+        ]
+        self._held.append(self._arrow.RecordBatch.from_arrays(arrays, schema=self._schema))
+        self._rows += len(rows)
+        if self._rows >= ROW_GROUP:
+            self._group()
 
     def close(self) -> None:
         """Write the last row group and the footer, without which no reader takes the file."""
         if self._held:
-            self._group(self._held)
+            self._group()
         self._file.close()
 
     def abandon(self) -> None:
@@ -157,12 +162,9 @@ class ParquetWriter:
         self._valve.out = None
         self._file.close()
 
-    def _group(self, rows: Rows) -> None:
-        arrays = [
-            self._array(values, field, kind)
-            for values, field, kind in zip(zip(*rows, strict=True), self._schema, self._kinds, strict=True)
-        ]
-        self._file.write_table(self._arrow.Table.from_arrays(arrays, schema=self._schema))
+    def _group(self) -> None:
+        self._file.write_table(self._arrow.Table.from_batches(self._held, self._schema), self._rows)
+        self._held, self._rows = [], 0
 
     def _array(self, values: Sequence[Any], field: Any, kind: str) -> Any:
         """Return a column; text becomes decimals and times in one step for all rows."""

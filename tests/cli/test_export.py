@@ -136,9 +136,9 @@ def test_a_number_too_long_is_refused_not_rounded():
     ]  # fmt: skip
     for long in ("0.0000000000000000001", "123456789012345678901"):
         writer = export_files.ParquetWriter([("amount", "money")], io.BytesIO())
-        writer.write([(long,)])
         with pytest.raises(RecordRefused, match="amount"):
-            writer.close()
+            writer.write([(long,)])
+        writer.abandon()
 
 
 def test_an_abandoned_file_has_no_footer():

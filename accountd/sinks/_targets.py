@@ -71,6 +71,7 @@ class PinnedTransport(httpx.AsyncHTTPTransport):
         self._connect_timeout = connect_timeout
         self._resolve = resolve
         self._known: tuple[float, list[str]] | None = None
+        self._urls: dict[tuple[httpx.URL, str], httpx.URL] = {}  # by address, of what is known
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request to the first checked address that takes the connection.
@@ -97,9 +98,12 @@ class PinnedTransport(httpx.AsyncHTTPTransport):
 
     def _pinned(self, request: httpx.Request, host: str, address: str, among: int) -> httpx.Request:
         timeout = {**request.extensions.get("timeout", {}), "connect": self._connect_timeout / among}
+        url = self._urls.get((request.url, address))
+        if url is None:
+            url = self._urls[request.url, address] = request.url.copy_with(host=address)
         return httpx.Request(
             request.method,
-            request.url.copy_with(host=address),
+            url,
             headers=request.headers,
             stream=request.stream,
             extensions={**request.extensions, "timeout": timeout, "sni_hostname": host},
@@ -118,4 +122,5 @@ class PinnedTransport(httpx.AsyncHTTPTransport):
         if not self._allow_private and not all(is_public(address) for address in addresses):
             raise SinkError("refused: the target has an address that is not public")
         self._known = (now, addresses)
+        self._urls.clear()
         return addresses

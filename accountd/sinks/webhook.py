@@ -66,14 +66,15 @@ class WebhookSink:
         allow_private: bool = False,
         resolve: Resolve = resolve,
     ) -> None:
-        self._url = url
+        self._url = httpx.URL(url)  # parsed once: it costs more than the signature
         self._keys = tuple(keys)
         self._timeout = timeout
-        transport = PinnedTransport(allow_private=allow_private, connect_timeout=timeout, resolve=resolve)
-        # No proxies from the environment: a proxy would connect to what was not checked.
-        self._client = httpx.AsyncClient(
-            transport=transport, timeout=timeout, follow_redirects=False, trust_env=False
+        # The transport alone, without a client around it: nothing follows redirects, keeps cookies, or goes
+        # through a proxy of the environment, which would connect to what was not checked.
+        self._transport = PinnedTransport(
+            allow_private=allow_private, connect_timeout=timeout, resolve=resolve
         )
+        self._extensions = {"timeout": httpx.Timeout(timeout).as_dict()}
 
     async def send(self, message: Message) -> None:
         """Post the message once.
@@ -82,12 +83,13 @@ class WebhookSink:
             SinkError: no 2xx came within the time-out, or the target is not allowed. The message of the
                 error never holds the URL.
         """
-        request = self._client.build_request(
-            "POST", self._url, content=message.body, headers=self._headers(message)
-        )
+        request = httpx.Request(
+            "POST", self._url, content=message.body, headers=self._headers(message),
+            extensions=self._extensions,
+        )  # fmt: skip
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._client.send(request, stream=True)
+                response = await self._transport.handle_async_request(request)
         except (TimeoutError, httpx.TimeoutException):
             raise SinkError(f"no reply within {self._timeout:g} s") from None
         except httpx.TransportError as error:
@@ -118,7 +120,7 @@ class WebhookSink:
 
     async def close(self) -> None:
         """Close the connections that are kept for the next message."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
 
 async def _discard(response: httpx.Response) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -30,6 +31,7 @@ log = structlog.get_logger("accountd.sweeper")
 
 Key = tuple[str, str, str]  # market, dataset, symbol
 PATIENCE = timedelta(seconds=60)  # what REST does not show after this is no lag of a replica
+AT_A_TIME = 8  # datasets of symbols that are proven in one transaction
 UNCONFIRMED = "fill_unconfirmed"
 UNCONFIRMED_ORDER = "order_unconfirmed"
 # Findings that the sweep explains which has read past them.
@@ -53,26 +55,45 @@ async def piece(sweeper: Sweeper, job: Round, key: Key, start: datetime, end: da
 
 
 async def prove(sweeper: Sweeper, job: Round, cursors: Cursors, *, whole: bool = True) -> None:
-    """Prove what the sweep has read, all in one transaction; ``whole``: it has read all that there is.
+    """Prove what the sweep has read; ``whole``: it has read all that there is.
 
-    Everything is proven at the end, because one symbol may show that a replica lags behind for all.
+    Nothing is proven before everything was read and compared with what the stream told, because one
+    symbol may show that a replica lags behind for all. A few at a time, so that no fill has to wait.
     """
-
-    def write(tx: Transaction) -> None:
-        _heed_lag(sweeper, tx, job)
-        for key, read in job.reads.items():
-            stretch(sweeper, tx, job, key, read.start, job.proven, read)
-        if not whole:
-            return
-        for ground in sweeper.grounds:
-            for name in DATASETS:
-                if ground.has(name) and (ground.market, name, "") not in job.reads:
-                    _whole(sweeper, tx, job, cursors, ground, name)
-        for kind in EXPLAINED:
-            resolve(tx, sweeper.account, kind, None, job.now)
-
-    await sweeper.recorder.submit(write)
+    submit = sweeper.recorder.submit
+    keys = list(job.reads)
+    for some in batched(keys):
+        await submit(partial(_heed_lag, sweeper, job=job, keys=some))
+    for some in batched(keys):
+        await submit(partial(_prove, sweeper, job=job, keys=some))
+    if whole:
+        await submit(partial(_prove_whole, sweeper, job=job, cursors=cursors))
     job.reads.clear()
+
+
+def batched(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
+    """Yield keys a few at a time."""
+    for start in range(0, len(keys), AT_A_TIME):
+        yield keys[start : start + AT_A_TIME]
+
+
+def _prove(sweeper: Sweeper, tx: Transaction, job: Round, keys: Sequence[Key]) -> None:
+    for key in keys:
+        stretch(sweeper, tx, job, key, job.reads[key].start, job.proven, job.reads[key])
+
+
+def _prove_whole(sweeper: Sweeper, tx: Transaction, job: Round, cursors: Cursors) -> None:
+    """Prove the account as a whole, and resolve what this sweep explains."""
+    for ground in sweeper.grounds:
+        for name in DATASETS:
+            if ground.has(name) and (ground.market, name, "") not in job.reads:
+                _whole(sweeper, tx, job, cursors, ground, name)
+    for kind in EXPLAINED:
+        resolve(tx, sweeper.account, kind, None, job.now)
+    for kind, names in ((UNCONFIRMED, job.fill_names()), (UNCONFIRMED_ORDER, job.order_names())):
+        for subject in tx.open_subjects(sweeper.account, kind):
+            if subject in names:
+                resolve(tx, sweeper.account, kind, subject, job.now)
 
 
 def _whole(sweeper: Sweeper, tx: Transaction, job: Round, cursors: Cursors, ground: Ground,
@@ -146,8 +167,10 @@ def _grown(tx: Transaction, account: str, key: Key, reason: str, hole: Window) -
     """Lengthen the gap that a hole goes on from: what is refused for ever is one gap, not one a sweep."""
     for gap in tx.open_gaps(account):
         same = (gap.market, gap.dataset, gap.symbol, gap.reason) == (*key, reason)
-        if same and gap.to_time is not None and gap.from_time < hole.start <= gap.to_time < hole.end:
-            tx.end_gap(gap.gap_id, hole.end)
+        if not same or gap.to_time is None or gap.from_time == hole.start:
+            continue
+        if gap.from_time - PATIENCE < hole.start <= gap.to_time:
+            tx.end_gap(gap.gap_id, max(gap.to_time, hole.end))
             return True
     return False
 
@@ -159,23 +182,19 @@ def _holes(job: Round, key: Key, end: datetime) -> list[Window]:
     return sorted(holes, key=lambda one: one.start)
 
 
-def _heed_lag(sweeper: Sweeper, tx: Transaction, job: Round) -> None:
+def _heed_lag(sweeper: Sweeper, tx: Transaction, job: Round, keys: Sequence[Key]) -> None:
     """Compare what REST showed with what the stream told: what is not shown proves that REST lags.
 
     Nothing is then proven from there on, in any dataset. What REST does not show after long is no lag:
     the venue took it back, or the stream told of what never was.
     """
-    for key, read in list(job.reads.items()):
-        for kind, subject, at in _unshown(sweeper, tx, job, key, read.start + MILLISECOND):
+    for key in keys:
+        for kind, subject, at in _unshown(sweeper, tx, job, key, job.reads[key].start + MILLISECOND):
             if job.now - at <= max(PATIENCE, 6 * sweeper.settle):
                 log.warning("REST lags", account=sweeper.account, subject=subject, at=stamp(at))
                 job.proven = min(job.proven, at - MILLISECOND)
             elif kind:
                 _disown(sweeper, tx, kind, subject, at, job.now)
-    for kind, names in ((UNCONFIRMED, job.fill_names()), (UNCONFIRMED_ORDER, job.order_names())):
-        for subject in tx.open_subjects(sweeper.account, kind):
-            if subject in names:
-                resolve(tx, sweeper.account, kind, subject, job.now)
 
 
 def _unshown(sweeper: Sweeper, tx: Transaction, job: Round, key: Key,
@@ -189,12 +208,22 @@ def _unshown(sweeper: Sweeper, tx: Transaction, job: Round, key: Key,
                 yield UNCONFIRMED, f"fill:{market}:{of}:{trade}", at
     elif name in (ORDERS, ALGO_ORDERS):
         kind = "order" if name == ORDERS else "algo"
+        kept = _kept_unfilled(sweeper, market, name)
+        start = start if kept is None else max(start, job.now - kept)
         for order, at in witness.told_orders(connection, account, market, kind, symbol, start, end):
             if order not in job.shown:
                 yield UNCONFIRMED_ORDER, ":".join(("order", *order)), at
     elif name == TRANSFERS and BOOKS.get(market) == "income":
         for fill, at in witness.unpaid_fills(connection, account, market, start, end):
             yield "", ":".join(("income", market, *fill)), at
+
+
+def _kept_unfilled(sweeper: Sweeper, market: str, name: str) -> timedelta | None:
+    """Return for how long the venue shows orders that ended unfilled."""
+    for ground in sweeper.grounds:
+        if ground.market == market:
+            return ground.section.retention[name].keeps_unfilled
+    return None
 
 
 def _disown(sweeper: Sweeper, tx: Transaction, kind: str, subject: str, at: datetime, now: datetime) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, column, func, or_, select, table
 from sqlalchemy.engine import RowMapping
 
 from accountd.store import tables
 from accountd.store.query_filter import Filter, where
 
+_daily_pnl = table("daily_pnl", column("account_id"), column("day"), column("pnl_asset"), column("net"))
 _HISTORIES = {
     "balances": (tables.balances, tables.balance_history),
     "positions": (tables.positions, tables.position_history),
@@ -64,10 +66,10 @@ def attempts(conn: Connection, message_ids: Sequence[str]) -> list[RowMapping]:
 def concerns_by_account(conn: Connection) -> dict[str, dict[str, int]]:
     """Return, for each account that has some, how many gaps and findings are open."""
     found: dict[str, dict[str, int]] = {}
-    for table, ended in ((tables.gaps, "closed_at"), (tables.findings, "resolved_at")):
-        query = select(table.c.account_id, func.count().label("n")).where(table.c[ended].is_(None))
-        for row in conn.execute(query.group_by(table.c.account_id)):
-            found.setdefault(row.account_id, {})[table.name] = row.n
+    for what, ended in ((tables.gaps, "closed_at"), (tables.findings, "resolved_at")):
+        query = select(what.c.account_id, func.count().label("n")).where(what.c[ended].is_(None))
+        for row in conn.execute(query.group_by(what.c.account_id)):
+            found.setdefault(row.account_id, {})[what.name] = row.n
     return found
 
 
@@ -136,3 +138,17 @@ def proven(conn: Connection, account_id: str, dataset: str | None, since: dateti
             (max(a[0], b[0]), min(a[1], b[1])) for a in common for b in part if a[0] < b[1] and b[0] < a[1]
         ]
     return common
+
+
+def daily_net(conn: Connection, account_id: str | None, first_day: str) -> list[tuple[str, str, Decimal]]:
+    """Return (asset, day, net profit) from `first_day` on, written YYYY-MM-DD; for pictures.
+
+    Rounded to four digits: on SQLite the view adds up in floating point.
+    """
+    c = _daily_pnl.c
+    query = select(c.pnl_asset, c.day, func.sum(c.net).label("net")).where(c.day >= first_day)
+    if account_id is not None:
+        query = query.where(c.account_id == account_id)
+    found = conn.execute(query.group_by(c.pnl_asset, c.day).order_by(c.pnl_asset, c.day))
+    exact = Decimal("0.0001")
+    return [(row.pnl_asset, row.day, Decimal(str(row.net)).quantize(exact)) for row in found if row.pnl_asset]

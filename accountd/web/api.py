@@ -1,5 +1,6 @@
 """The JSON API: it reads the parameters, asks the record in a thread, and refuses in one form."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -56,7 +57,12 @@ def _endpoint(record: Record | None, one: Operation) -> Endpoint:
         asked = asked_of(one, request)
         if record is None:
             raise Problem(503, "no database is configured")
-        body = await record.look(lambda look: msgspec.json.encode(one.answer(look, asked)))
+        if one.patient:
+            body = await asyncio.wrap_future(
+                record.later(lambda look: msgspec.json.encode(one.answer(look, asked)))
+            )
+        else:
+            body = await record.look(lambda look: msgspec.json.encode(one.answer(look, asked)))
         return Response(body, media_type="application/json")
 
     return _guarded(endpoint)

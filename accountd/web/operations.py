@@ -14,7 +14,10 @@ PREFIX = "/api/v1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One GET. `path` begins after the prefix; `inside` are the parameters of the path itself."""
+    """One GET. `path` begins after the prefix; `inside` are the parameters of the path itself.
+
+    A `patient` one may take a minute, one after the other, beside all others.
+    """
 
     path: str
     name: str
@@ -24,6 +27,7 @@ class Operation:
     params: Sequence[Param] = ()
     inside: Sequence[Param] = ()
     needs: Sequence[str] = ()
+    patient: bool = False
 
 
 def _paged(name: str, text: str, *params: Param, **words: Param) -> Operation:
@@ -164,6 +168,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         path="/pnl",
+        patient=True,
         name="pnl",
         reply=shapes.whole_list(_PNL),
         answer=api_reads.pnl,

@@ -79,7 +79,7 @@ def overview(look: Look, pictures: Pictures, window: Window) -> dict[str, Any]:
         "lanes": [pictures.account_lane(look, one, window) for one in list(look.rows)[:LANES]],
         "lanes_more": max(0, len(look.rows) - LANES),
         "equity": pictures.equity(look, _largest(balances)[:CHARTS], window),
-        "pnl": pictures.pnl(look, None, window),
+        "pnl": pictures.pnl(None, window),
         "alerts": query_feed.alerts(look.conn, limit=8),
         "dead": query_feed.alerts(look.conn, limit=8, status="dead"),
         "conditions": query_feed.conditions_firing(look.conn, SOME),
@@ -108,7 +108,7 @@ def account(look: Look, pictures: Pictures, window: Window, name: str) -> dict[s
         "balances": balances, "balances_more": 0, "positions": positions, "positions_more": 0,
         "lanes": pictures.dataset_lanes(look, key, window),
         "equity": pictures.equity(look, _largest(balances)[:CHARTS], window),
-        "pnl": pictures.pnl(look, key, window),
+        "pnl": pictures.pnl(key, window),
         "gaps": queries.page(look.conn, "gaps", newest, size=SOME).rows,
         "findings": queries.page(look.conn, "findings", opened, size=SOME).rows,
     }  # fmt: skip

@@ -61,7 +61,7 @@ class Pages:
         self.renderer = renderer
         self.record = record
         self.health = health
-        self.pictures = Pictures()
+        self.pictures = Pictures(record)
 
     async def overview(self, request: Request) -> Response:
         """Show every account and what is new."""

@@ -3,20 +3,23 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from accountd.errors import DatabaseSlow
+from accountd.errors import AccountdError
 from accountd.store import queries, query_feed
-from accountd.store.query_filter import Filter
 from accountd.web import picture
 from accountd.web.picture import Bars, Lane, Line, Stretch
-from accountd.web.record import Look
+from accountd.web.record import Look, Record
 
 T = TypeVar("T")
 KEPT = 20.0  # seconds that a picture is good for
+SUMS_KEPT = 60.0  # seconds that a sum over many fills is
+SUMS_WAIT = 0.5  # seconds that a page waits for one
 MOST_KEPT = 500
 POINTS = 120
 STRETCHES = 400  # holes of one lane that are drawn at most
@@ -58,8 +61,10 @@ class Course:
 class Pictures:
     """Draws, and remembers for some seconds what was drawn."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, record: Record | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._record = record
         self._clock = clock
+        self._sums: dict[tuple[Any, ...], Future[dict[str, Bars]]] = {}
         self._kept: dict[tuple[Any, ...], tuple[float, Any]] = {}
         self._lock = threading.Lock()
 
@@ -68,16 +73,31 @@ class Pictures:
         return [self._keep(("equity", *one, window.name), lambda one=one: _course(look, one, window))  # type: ignore[misc]
                 for one in which]  # fmt: skip
 
-    def pnl(self, look: Look, account_id: str | None, window: Window) -> dict[str, Bars] | None:
-        """Return profit by day for each asset; None when adding it up takes too long."""
+    def pnl(self, account_id: str | None, window: Window) -> dict[str, Bars] | None:
+        """Return profit by day for each asset; None while that is being added up.
 
-        def draw() -> dict[str, Bars] | None:
-            try:
-                return _profit(look, account_id, window)
-            except DatabaseSlow:
-                return None
-
-        return self._keep(("pnl", account_id, window.name), draw)
+        Adding up the fills of months takes seconds: it is done beside the pages, and an old sum is shown
+        until the new one is there.
+        """
+        key = ("pnl", account_id, window.name)
+        with self._lock:
+            kept: tuple[float, dict[str, Bars] | None] = self._kept.get(key, (float("-inf"), None))
+            at, drawn = kept
+            if self._record is None or self._clock() - at < SUMS_KEPT:
+                return drawn
+            wanted = self._sums.get(key)
+            if wanted is None:
+                wanted = self._sums[key] = self._record.later(lambda look: _profit(look, account_id, window))
+        try:
+            fresh = wanted.result(timeout=0.0 if drawn is not None else SUMS_WAIT)
+        except NotYet:
+            return drawn
+        except (AccountdError, CancelledError):
+            fresh = {} if drawn is None else drawn
+        with self._lock:
+            self._sums.pop(key, None)
+            self._kept[key] = (self._clock(), fresh)
+        return fresh
 
     def account_lane(self, look: Look, account_id: str, window: Window) -> Lane:
         """Return what is proven of an account, all datasets together, and where it was blind."""
@@ -120,16 +140,17 @@ def _course(look: Look, which: tuple[str, str, str], window: Window) -> Course:
 def _profit(look: Look, account_id: str | None, window: Window) -> dict[str, Bars]:
     first = window.since.replace(hour=0, minute=0, second=0, microsecond=0)
     net: dict[str, dict[str, Decimal]] = {}
-    for row in queries.pnl(look.conn, "day", Filter(account=account_id, since=first)):
-        earned = net.setdefault(row.asset, {})
-        earned[row.bucket] = earned.get(row.bucket, Decimal(0)) + row.net
+    for asset, day, value in query_feed.daily_net(look.conn, account_id, first.strftime("%Y-%m-%d")):
+        net.setdefault(asset, {})[day] = value
     days = [(first + timedelta(days=n)) for n in range((window.until - first).days + 1)]
     found = {}
     for asset, told in sorted(net.items(), key=lambda one: -sum(map(abs, one[1].values()))):
-        values = [(day.strftime("%d %b"), day.timestamp(), told.get(day.strftime("%Y-%m-%d"), Decimal(0)))
-                  for day in days]  # fmt: skip
+        values = [
+            (day.strftime("%d %b"), day.timestamp(), told.get(day.strftime("%Y-%m-%d"), Decimal(0)))
+            for day in days
+        ]
         drawn = picture.bars(values)
-        if drawn is not None and asset and any(told.values()):
+        if drawn is not None and any(told.values()):
             found[asset] = drawn
     return found
 

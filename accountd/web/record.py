@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from accountd.web.problem import Problem
 T = TypeVar("T")
 CONNECTIONS = 4
 SECONDS = 5.0
+PATIENT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,9 @@ class Record:
         self.health = health
         self._reader = BoundedReader(database_url, connections=CONNECTIONS, seconds=SECONDS)
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="accountd-web")
+        # One more for sums over the whole record: at most one is under way, and no page waits for it.
+        self._patient_reader = BoundedReader(database_url, connections=1, seconds=PATIENT_SECONDS)
+        self._patient_thread = ThreadPoolExecutor(1, thread_name_prefix="accountd-web-sums")
         self._closed = threading.Event()
 
     async def look(self, run: Callable[[Look], T]) -> T:
@@ -60,10 +64,14 @@ class Record:
             DatabaseError: the database does not answer, is not migrated, or takes too long.
             Problem: raised by `run`.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._look, run)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._look, self._reader, run)
 
-    def _look(self, run: Callable[[Look], T]) -> T:
-        with self._reader.reading() as conn:
+    def later(self, run: Callable[[Look], T]) -> "Future[T]":
+        """Run `run` with a look of its own, one after the other, each for a minute at most."""
+        return self._patient_thread.submit(self._look, self._patient_reader, run)
+
+    def _look(self, reader: BoundedReader, run: Callable[[Look], T]) -> T:
+        with reader.reading() as conn:
             rows = {row["account_id"]: row for row in queries.accounts(conn)}
             names = {key: row["name"] for key, row in rows.items()}
             return run(Look(conn=conn, rows=rows, names=names, health=self.health))
@@ -80,5 +88,7 @@ class Record:
     def close(self) -> None:
         """Close every connection and end the threads."""
         self._closed.set()
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        self._reader.close()
+        for threads in (self._threads, self._patient_thread):
+            threads.shutdown(wait=True, cancel_futures=True)
+        for reader in (self._reader, self._patient_reader):
+            reader.close()

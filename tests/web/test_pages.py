@@ -1,6 +1,8 @@
 """The pages for people: what they show, and that they stay readable and harmless."""
 
 import re
+import time
+from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -10,13 +12,18 @@ from starlette.testclient import TestClient
 
 from accountd.core.health import AccountHealth, Health
 from accountd.core.states import State
+from accountd.store.bounded import BoundedReader
 from accountd.store.engine import writer_engine
 from accountd.store.migrate import upgrade
+from accountd.store.queries import accounts
 from accountd.store.writer import Writer
 from accountd.web import picture, why
+from accountd.web.pages import Pages
 from accountd.web.pictures import Pictures, Window
-from accountd.web.render import amount, moment, seconds, sign
-from tests.web.conftest import EVIL, LOCAL, NOW, T0, build
+from accountd.web.record import Look, Record
+from accountd.web.render import Renderer, amount, moment, seconds, sign
+from tests.store.samples import changes, fill
+from tests.web.conftest import EVIL, LOCAL, NOW, T0, build, healthy
 
 PAGES = ["/", "/accounts/main", "/orders", "/fills", "/alerts", "/findings?open=all",
          "/accounts/main/orders/usdm/BTCUSDT/order/2"]  # fmt: skip
@@ -110,8 +117,6 @@ def test_what_is_not_there_is_404(browser, path):
 
 def test_lists_lead_on(watcher, record):
     """A list that is longer than a page has a link to what is older, which keeps the filters."""
-    from tests.store.samples import changes, fill
-
     more = [fill(100 + n, traded_at=T0 + n * timedelta(seconds=1)) for n in range(60)]
     with record.begin() as tx:
         tx.write([changes(first=2, fills=more)])
@@ -143,12 +148,6 @@ def test_a_page_of_a_hundred_accounts(sqlite_url):
 
 async def test_pages_hear_of_changes(record, database_url):
     """The stream of a page says so when the record or a session changes, and is quiet otherwise."""
-    from accountd.web.pages import Pages
-    from accountd.web.record import Record
-    from accountd.web.render import Renderer
-    from tests.store.samples import changes
-    from tests.web.conftest import healthy
-
     health = healthy()
     watched = Record(database_url, health)
     pages = Pages(Renderer(logged_in=False), watched, health)
@@ -165,13 +164,8 @@ async def test_pages_hear_of_changes(record, database_url):
 
 def test_pictures_are_kept_for_a_moment(browser, still_url):
     """Within some seconds a picture is not read again, however often a page is looked at."""
-    from accountd.store.bounded import BoundedReader
-    from accountd.store.queries import accounts
-    from accountd.web.record import Look
-    from tests.web.conftest import healthy
-
     clock = [0.0]
-    pictures, window = Pictures(lambda: clock[0]), Window.named("7d", NOW)
+    pictures, window = Pictures(clock=lambda: clock[0]), Window.named("7d", NOW)
     reader = BoundedReader(still_url)
     with reader.reading() as conn:
         rows = {row["account_id"]: row for row in accounts(conn)}
@@ -255,3 +249,26 @@ def test_words_for_people():
     ]  # fmt: skip
     assert "●" in sign("LIVE") and "LIVE" in sign("LIVE")
     assert "&lt;b&gt;" in sign("<b>")
+
+
+def test_profit_is_added_up_beside_the_pages(still_url):
+    """A sum is made once in a thread of its own, kept for a minute, and shown until the new one is there."""
+    clock = [0.0]
+    with closing(Record(still_url, healthy())) as watched:
+        pictures, window = Pictures(watched, lambda: clock[0]), Window.named("7d", NOW)
+        first = wait_for(lambda: pictures.pnl(None, window))
+        assert list(first) == ["USDT"]
+        assert first["USDT"].total == Decimal("-13.9569")
+        assert pictures.pnl(None, window) is first
+        clock[0] = 61.0
+        fresh = wait_for(lambda: found if (found := pictures.pnl(None, window)) is not first else None)
+    assert fresh["USDT"].total == first["USDT"].total
+
+
+def wait_for(told, seconds=10.0):
+    """Return what `told` says once it says something."""
+    until = time.monotonic() + seconds
+    while (found := told()) is None:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    return found

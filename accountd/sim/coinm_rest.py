@@ -50,7 +50,12 @@ def account(q: Query) -> Body:
             "walletBalance": money(wallet.balance),
             "unrealizedProfit": "0.00000000",
             "marginBalance": money(wallet.balance),
+            "maintMargin": "0.00000000",
+            "initialMargin": "0.00000000",
+            "positionInitialMargin": "0.00000000",
+            "openOrderInitialMargin": "0.00000000",
             "maxWithdrawAmount": money(wallet.balance),
+            "crossUnPnl": "0.00000000",
             "crossWalletBalance": money(wallet.balance),
             "availableBalance": money(wallet.balance),
             "updateTime": wallet.updated_ms,
@@ -58,7 +63,18 @@ def account(q: Query) -> Body:
         for wallet in q.snapshot.wallets.values()
     ]
     flags = {"canDeposit": True, "canTrade": True, "canWithdraw": True, "feeTier": 2, "updateTime": 0}
-    return {"assets": assets, "positions": position_risk(q)} | flags
+    return {"assets": assets, "positions": [_in_account(row) for row in position_risk(q)]} | flags
+
+
+def _in_account(row: dict[str, Any]) -> Body:
+    same = ("symbol", "positionAmt", "leverage", "positionSide", "entryPrice", "maxQty", "updateTime")
+    margins = ("initialMargin", "maintMargin", "positionInitialMargin", "openOrderInitialMargin")
+    told = {name: row[name] for name in (*same, "breakEvenPrice")} | dict.fromkeys(margins, "0")
+    return told | {
+        "unrealizedProfit": row["unRealizedProfit"],
+        "isolated": False,
+        "notionalValue": "0",
+    }
 
 
 def balance(q: Query) -> Body:

@@ -116,7 +116,8 @@ class Options(Product):
     def _account(self, account: OptionsAccount, params: Parameters) -> Row:
         cash = f"{account.cash:f}"
         asset = {"asset": "USDT", "marginBalance": cash, "equity": cash, "available": cash}
-        flags = {"canTrade": True, "canDeposit": True, "canWithdraw": True}
+        flags: Row = {"canTrade": True, "canDeposit": True, "canWithdraw": True, "reduceOnly": False}
+        flags |= {"tradeGroupId": -1}
         return {"asset": [asset], "greek": [], "time": self.exchange.clock.now()} | flags
 
     def _positions(self, account: OptionsAccount, params: Parameters) -> list[Row]:

@@ -49,6 +49,7 @@ def strategy(head: Event, o: dict[str, Any]) -> Event:
         "R": o["R"],
         "wt": o["wt"],
         "ps": o["ps"],
+        "cp": o["cp"],
         "i": int(o["ai"] or 0),
         "V": "EXPIRE_TAKER",
         "gtd": 0,

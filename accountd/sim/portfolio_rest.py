@@ -95,7 +95,7 @@ def _um_positions(q: PortfolioQuery) -> Body:
 
 def _cm_positions(q: PortfolioQuery) -> Body:
     names = ("breakEvenPrice", "marginType", "isAutoAddMargin", "isolatedMargin")
-    return [without(row, names) for row in coinm_rest.position_risk(q.coinm)]
+    return [without(row, names) | {"notionalValue": "0"} for row in coinm_rest.position_risk(q.coinm)]
 
 
 def _cm_trades(q: PortfolioQuery) -> Body:

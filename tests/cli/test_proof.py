@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sqlite3
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -42,21 +43,33 @@ def bookkeeping(url, *operations):
         writer.close()
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """A record of one account with 30 journal rows."""
+    file = tmp_path_factory.mktemp("original") / "accountd.db"
+    write(f"sqlite:///{file}", 30)
+    return file
+
+
 @pytest.fixture
-def here(shell, sqlite_url, monkeypatch):
-    """A shell beside a record of one account with 30 journal rows."""
+def here(shell, sqlite_url, original, monkeypatch):
+    """A shell beside a copy of that record."""
+    shutil.copy(original, sqlite_url.removeprefix("sqlite:///"))
     return beside(shell, sqlite_url, monkeypatch)
 
 
-@pytest.fixture
-def both(shell, database_url, monkeypatch):
+@pytest.fixture(params=["sqlite", "postgres"])
+def both(request, shell, monkeypatch):
     """The same, once of each kind of database."""
-    return beside(shell, database_url, monkeypatch)
+    if request.param == "sqlite":
+        return request.getfixturevalue("here")
+    url = request.getfixturevalue("pg_url")
+    write(url, 30)
+    return beside(shell, url, monkeypatch)
 
 
 def beside(shell, url, monkeypatch):
     """Put a shell beside a record."""
-    write(url, 30)
     monkeypatch.setenv("ACCOUNTD_DATABASE_URL", url)
     shell.url = url
     return shell

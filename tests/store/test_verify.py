@@ -97,27 +97,33 @@ BEHIND = (
 LATE = "DELETE FROM checkpoints WHERE account_id = 'main' AND size > 27"
 
 
+MOVES = {
+    "delete": ([DELETED], 23),
+    "delete and close up": ([DELETED, *CLOSED_UP], 23),
+    "swap": (SWAPPED, 23),
+    "insert": ([*PUSHED, INSERTED.format(24)], 24),
+    "append": ([INSERTED.format(41)], 41),
+    "renumber": (["UPDATE journal SET seq = 50 WHERE account_id = 'main' AND seq = 40"], 40),
+    "truncate": ([GONE], 28),
+    "truncate with its head": ([GONE, BEHIND], 28),
+    "head back": (["UPDATE heads SET seq = 39 WHERE account_id = 'main'"], 39),
+    "head on": (["UPDATE heads SET seq = 41 WHERE account_id = 'main'"], 41),
+    "no head": (["DELETE FROM heads WHERE account_id = 'main'"], 41),
+    "nothing left": (
+        ["DELETE FROM journal WHERE account_id = 'main'", "DELETE FROM heads WHERE account_id = 'main'"], 1,
+    ),
+}  # fmt: skip
+ON_POSTGRES = ("delete and close up", "swap", "insert", "truncate with its head")
+
+
 @pytest.mark.parametrize(
-    ("statements", "seq"),
-    [
-        ([DELETED], 23),
-        ([DELETED, *CLOSED_UP], 23),
-        (SWAPPED, 23),
-        ([*PUSHED, INSERTED.format(24)], 24),
-        ([INSERTED.format(41)], 41),
-        (["UPDATE journal SET seq = 50 WHERE account_id = 'main' AND seq = 40"], 40),
-        ([GONE], 28),
-        ([GONE, BEHIND], 28),
-        (["UPDATE heads SET seq = 39 WHERE account_id = 'main'"], 39),
-        (["UPDATE heads SET seq = 41 WHERE account_id = 'main'"], 41),
-        (["DELETE FROM heads WHERE account_id = 'main'"], 41),
-        (["DELETE FROM journal WHERE account_id = 'main'", "DELETE FROM heads WHERE account_id = 'main'"], 1),
-    ],
-    ids=["delete", "delete and close up", "swap", "insert", "append", "renumber", "truncate",
-         "truncate with its head", "head back", "head on", "no head", "nothing left"],
-)  # fmt: skip
-def test_moved_rows_are_found(journal_url, statements, seq):
+    ("original", "move"),
+    [*(("sqlite", move) for move in MOVES), *(("postgres", move) for move in ON_POSTGRES)],
+    indirect=["original"],
+)
+def test_moved_rows_are_found(journal_url, move):
     """Rows deleted, inserted, swapped, renumbered or cut off name the first that is wrong."""
+    statements, seq = MOVES[move]
     tamper(journal_url, *statements)
     assert verdict(journal_url).broken.seq == seq
     assert verdict(journal_url, "other").ok

@@ -118,3 +118,21 @@ def test_a_missing_order_is_told_by_a_row_of_its_own():
     later = msgspec.structs.replace(order, status="PARTIALLY_FILLED", updated_at=at(9))
     changes = Fold(beliefs, T0).run([msgspec.structs.replace(stream, told=[later])])
     assert changes.orders[key].missing_since is None
+
+
+def test_what_a_symbol_is_set_to_is_journaled():
+    """A page of leverages changes a belief though nothing is held: a position that opens later has it."""
+    config = SymbolConfig(market="usdm", symbol="S", as_of=T0, leverage=Decimal(20))
+    page = Telling(account_id="main", source="rest", kind="k", raw=b"", received_at=T0, told=[config],
+                   event_time=T0, keep=False)  # fmt: skip
+    beliefs = Beliefs("main", 0, GENESIS)
+    first = Fold(beliefs, T0).run([copied(page)])
+    assert len(first.journal) == 1
+    assert Fold(beliefs, T0).run([copied(page)]).journal == []
+    opened = Position(market="usdm", symbol="S", position_side="BOTH", as_of=at(1), quantity=Decimal(1))
+    stream = msgspec.structs.replace(page, source="stream", told=[opened], keep=True)
+    live = Fold(beliefs, T0).run([copied(stream)])
+    again = Refold(Beliefs("main", 0, GENESIS), T0, [*first.journal, *live.journal])
+    made = again.run([copied(page, keep=True), copied(stream)])
+    assert [one.leverage for one in made.position_history] == [Decimal(20)]
+    assert made.position_history == live.position_history

@@ -126,7 +126,7 @@ def test_bare_number_in_toml_is_refused(settings, tmp_path):
         ("ACCOUNTS__MAIN__STREAM_URL", "https://a.example", "wss://host[:port] or ws://host[:port]"),
         ("HOOKS__OPS__TYPE", "pigeon", "one of log, webhook, command, apprise, nats"),
         ("HOOKS__OPS__WHEN", "price >", "character 8"),
-        ("HOOKS__OPS__WHEN", "symbl == 'BTCUSDT'", "'symbl' at character 1 is no field; did you mean symbol?"),
+        ("HOOKS__OPS__WHEN", "symbl == 'A'", "'symbl' at character 1 is no field; did you mean symbol?"),
         ("HOOKS__OPS__WHEN", "late or symbol + 1 == 2", "near character 18"),
         ("HOOKS__OPS__QUIET", "22:00", "hours such as 22:00-07:00"),
         ("HOOKS__OPS__QUIET", "25:00-07:00", "hours such as 22:00-07:00"),

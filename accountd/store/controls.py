@@ -57,8 +57,8 @@ def listed(conn: Connection, chosen: Chosen, limit: int | None) -> list[Row]:
 
 def found(conn: Connection, beginning: str) -> list[Row]:
     """Return the alerts whose id begins so, at most two."""
-    c = outbox.c.message_id
-    return list(conn.execute(select(outbox).where(c.startswith(beginning, autoescape=True)).limit(2)).mappings())
+    begins = outbox.c.message_id.startswith(beginning, autoescape=True)
+    return list(conn.execute(select(outbox).where(begins).limit(2)).mappings())
 
 
 def attempts(conn: Connection, message_id: str) -> list[Row]:

@@ -79,7 +79,8 @@ TRANSFERS = ("account_id", "market", "kind", "transfer_id", "asset", "amount", "
 FINDINGS = ("finding_id", "account_id", "kind", "severity", "subject", "detail", "opened_at",
             "resolved_at")  # fmt: skip
 OUTBOX = ("message_id", "account_id", "hook", "type", "body", "created_at", "next_attempt_at", "status",
-          "reason", "attempts", "order_key", "event_at", "received_at", "committed_at", "summary_id")  # fmt: skip
+          "reason", "attempts", "order_key", "event_at", "received_at", "committed_at",
+          "summary_id")  # fmt: skip
 
 
 def amount(value: Decimal | None) -> str | None:

@@ -22,7 +22,7 @@ def view(url, sql):
 
 
 async def test_every_event_alert_knows_its_latencies(database_url):
-    """Received, committed, tried and delivered, in this order, for each event; views and metrics have them."""
+    """Received, committed, tried and delivered, in this order; views and metrics have them."""
     async with World(database_url) as world:
         await world.trade(30)
         await world.rang()

@@ -72,10 +72,9 @@ async def test_whatever_it_does_the_message_arrives_unchanged(stage, bad):
 
 async def test_endless_bodies_cost_no_memory_and_little_time(stage):
     """A 200 with a body that never ends is a delivery."""
-    async with receiver(endless(200)) as there:
-        async with stage.run({"ops": hook(there)}):
-            stage.ring(*(row(n, created_at=stage.now, next_attempt_at=stage.now) for n in range(8)))
-            await stage.settled(delivered=8)
+    async with receiver(endless(200)) as there, stage.run({"ops": hook(there)}):
+        stage.ring(*(row(n, created_at=stage.now, next_attempt_at=stage.now) for n in range(8)))
+        await stage.settled(delivered=8)
 
 
 async def test_a_hook_that_hangs_delays_no_other(stage):

@@ -1,4 +1,4 @@
-"""Binance spot over REST: official pages without loss, histories read whole, symbols found by what is held."""
+"""Binance spot over REST: official pages without loss, histories read whole, symbols by what is held."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D

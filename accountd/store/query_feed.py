@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, and_, column, func, or_, select, table
+from sqlalchemy import Connection, Double, and_, cast, column, func, literal, or_, select, table
 from sqlalchemy.engine import RowMapping
 
 from accountd.store import tables
@@ -152,3 +152,21 @@ def daily_net(conn: Connection, account_id: str | None, first_day: str) -> list[
     found = conn.execute(query.group_by(c.pnl_asset, c.day).order_by(c.pnl_asset, c.day))
     exact = Decimal("0.0001")
     return [(row.pnl_asset, row.day, Decimal(str(row.net)).quantize(exact)) for row in found if row.pnl_asset]
+
+
+def nearest_price(conn: Connection, market: str, symbol: str, side: str, since: datetime, until: datetime
+                  ) -> RowMapping | None:  # fmt: skip
+    """Return the recorded price that came nearest to filling an order: `at`, `word` and `price`.
+
+    For a BUY the lowest ask, for a SELL the highest bid; where neither is recorded, the mark price.
+    """
+    c = tables.prices.c
+    inside = (c.market == market, c.symbol == symbol, c.at >= since, c.at <= until)
+    for word in ("ask" if side == "BUY" else "bid", "mark"):
+        size = cast(c[word], Double)
+        query = select(c.at, literal(word).label("word"), c[word].label("price")).where(*inside)
+        query = query.where(c[word].is_not(None)).order_by(size if side == "BUY" else size.desc(), c.at)
+        found = conn.execute(query.limit(1)).mappings().first()
+        if found is not None:
+            return found
+    return None

@@ -168,9 +168,20 @@ def order(look: Look, key: Mapping[str, str], now: datetime) -> dict[str, Any]:
     )
     fills = [step for step in steps if step["what"] == "fill"]
     return {
-        "order": found[0], "steps": steps, "fills": fills, "why": why.sentences(found[0], steps, now),
+        "order": found[0], "steps": steps, "fills": fills,
+        "why": why.sentences(found[0], steps, now, _nearest(look, found[0], now)),
         "account": key["account"], "pauses": _pauses(steps),
     }  # fmt: skip
+
+
+def _nearest(look: Look, order: Row, now: datetime) -> Row | None:
+    """Return the recorded price that came nearest to an order that did not fill."""
+    if order["filled_quantity"] or order["side"] not in ("BUY", "SELL") or order["created_at"] is None:
+        return None
+    until = now if order["status"] == "NEW" else order["updated_at"]
+    return query_feed.nearest_price(
+        look.conn, order["market"], order["symbol"], order["side"], order["created_at"], until
+    )
 
 
 def _pauses(steps: Sequence[Row]) -> list[float | None]:

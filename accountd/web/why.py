@@ -12,15 +12,16 @@ Row = Any
 NO_REASONS = ("", "NONE", "none")
 
 
-def sentences(order: Row, steps: Sequence[Row], now: datetime) -> list[str]:
+def sentences(order: Row, steps: Sequence[Row], now: datetime, nearest: Row | None = None) -> list[str]:
     """Return what happened to an order, most important first.
 
-    `order` is its row, `steps` its timeline, oldest first. Only what was told is said.
+    `order` is its row, `steps` its timeline, oldest first; `nearest` the recorded price (`at`, `word`,
+    `price`) that came nearest to it while it stood. Only what was told is said.
     """
-    return list(_told(order, steps, now))
+    return list(_told(order, steps, now, nearest))
 
 
-def _told(order: Row, steps: Sequence[Row], now: datetime) -> Iterator[str]:
+def _told(order: Row, steps: Sequence[Row], now: datetime, nearest: Row | None) -> Iterator[str]:
     filled, wanted = order["filled_quantity"] or Decimal(0), order["quantity"] or Decimal(0)
     began = order["created_at"] or (steps[0]["at"] if steps else None)
     ended = order["updated_at"]
@@ -33,7 +34,7 @@ def _told(order: Row, steps: Sequence[Row], now: datetime) -> Iterator[str]:
             "The venue no longer shows this order; its last told state is kept. Orders that were cancelled "
             "unfilled disappear there after some days."
         )
-    yield from _limits(order, filled)
+    yield from _limits(order, filled, nearest)
     if order["kind"] == "algo":
         placed = order["actual_order_id"]
         yield (
@@ -78,7 +79,7 @@ def _expiry(order: Row) -> str:
     }.get(order["time_in_force"] or "", "its terms could not be met any more")
 
 
-def _limits(order: Row, filled: Decimal) -> Iterator[str]:
+def _limits(order: Row, filled: Decimal, nearest: Row | None) -> Iterator[str]:
     """Say at which price it could have traded."""
     if filled or order["type"] not in ("LIMIT", "LIMIT_MAKER", "STOP", "TAKE_PROFIT") or not order["price"]:
         return
@@ -86,6 +87,15 @@ def _limits(order: Row, filled: Decimal) -> Iterator[str]:
     if side in ("BUY", "SELL"):
         way = "at or below" if side == "BUY" else "at or above"
         yield f"It could only trade {way} {price}."
+        if nearest is not None:
+            end = "lowest" if side == "BUY" else "highest"
+            met = nearest["price"] <= order["price"] if side == "BUY" else nearest["price"] >= order["price"]
+            yield (
+                f"While it stood the {end} recorded {nearest['word']} was {money_text(nearest['price'])}, "
+                f"at {nearest['at']:%Y-%m-%d %H:%M:%S} UTC: "
+                + ("its price was reached; those ahead of it in the book trade first." if met
+                   else "its price was never reached there.")
+            )  # fmt: skip
 
 
 def _at(price: Decimal | None, words: str = " at ") -> str:

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from accountd.core.health import AccountHealth, Health
 from accountd.core.states import State
+from accountd.store import query_feed, tables
 from accountd.store.bounded import BoundedReader
 from accountd.store.engine import writer_engine
 from accountd.store.migrate import upgrade
@@ -237,6 +238,36 @@ def an_order(**told):
 def test_why_an_order_did_not_fill(told, sentence):
     """The reason is said in words that the record proves."""
     assert any(sentence in one for one in why.sentences(an_order(**told), [], NOW))
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "sentence"),
+    [
+        ("BUY", "10.60", "the lowest recorded ask was 10.60, at"),
+        ("BUY", "10.60", "its price was never reached there."),
+        ("BUY", "10.50", "its price was reached; those ahead of it in the book trade first."),
+        ("SELL", "10.40", "the highest recorded bid was 10.40, at"),
+    ],
+)
+def test_why_with_prices(side, price, sentence):
+    """Where prices are recorded, the one that came nearest is said."""
+    nearest = {"at": T0, "word": "ask" if side == "BUY" else "bid", "price": Decimal(price)}
+    assert any(sentence in one for one in why.sentences(an_order(side=side), [], NOW, nearest))
+
+
+def test_the_nearest_price_is_found(record, database_url):
+    """Prices are compared as numbers, within the life of the order, ask before mark."""
+    with record.begin() as tx:
+        for minute, ask, mark in ((-1, "1", "1"), (1, "100.5", "99"), (2, "99.5", "98"), (61, "1", "1")):
+            values = {"market": "usdm", "symbol": "BTCUSDT", "at": T0 + minute * timedelta(minutes=1)}
+            told = {"mark": Decimal(mark), "ask": Decimal(ask), "bid": None, "source": "stream"}
+            tx.connection.execute(tables.prices.insert(), values | told)
+    with closing(BoundedReader(database_url)) as reader, reader.reading() as conn:
+        nearest = query_feed.nearest_price(conn, "usdm", "BTCUSDT", "BUY", T0, T0 + HOUR)
+        assert (nearest["word"], nearest["price"]) == ("ask", Decimal("99.5"))
+        high = query_feed.nearest_price(conn, "usdm", "BTCUSDT", "SELL", T0, T0 + HOUR)
+        assert (high["word"], high["price"]) == ("mark", Decimal("99"))
+        assert query_feed.nearest_price(conn, "usdm", "ETHUSDT", "BUY", T0, T0 + HOUR) is None
 
 
 def test_words_for_people():

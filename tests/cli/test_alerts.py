@@ -115,8 +115,8 @@ def test_a_sample_is_sent_and_reported(alerts, monkeypatch, tmp_path):
     """A hook says whether it works, before something happens."""
     kept = tmp_path / "sample.json"
     told = {
-        "ACCOUNTS__MAIN__VENUE": "binance-usdm", "ACCOUNTS__MAIN__API_KEY": "k",
-        "ACCOUNTS__MAIN__API_SECRET": "s", "HOOKS__OPS__TYPE": "command",
+        "ACCOUNTS__MAIN__VENUE": "binance-usdm", "ACCOUNTS__MAIN__API_KEY": "a-test-key",
+        "ACCOUNTS__MAIN__API_SECRET": "dont-mask-words", "HOOKS__OPS__TYPE": "command",
         "HOOKS__OPS__COMMAND": f'["/bin/sh","-c","cat > {kept}"]', "HOOKS__BAD__TYPE": "command",
         "HOOKS__BAD__COMMAND": '["/bin/sh","-c","exit 3"]',
     }  # fmt: skip

@@ -26,8 +26,8 @@ from tests.fake_clock import FakeClock
 from tests.runtime.outbox_stage import FakeSink
 
 ENVIRON = {
-    "ACCOUNTD_ACCOUNTS__MAIN__VENUE": "binance-usdm", "ACCOUNTD_ACCOUNTS__MAIN__API_KEY": "k",
-    "ACCOUNTD_ACCOUNTS__MAIN__API_SECRET": "s", "ACCOUNTD_HOOKS__OPS__TYPE": "log",
+    "ACCOUNTD_ACCOUNTS__MAIN__VENUE": "binance-usdm", "ACCOUNTD_ACCOUNTS__MAIN__API_KEY": "a-test-key",
+    "ACCOUNTD_ACCOUNTS__MAIN__API_SECRET": "dont-mask-words", "ACCOUNTD_HOOKS__OPS__TYPE": "log",
     "ACCOUNTD_HOOKS__OPS__ON": '["*"]', "ACCOUNTD_HOOKS__OPS__REPEAT": "1h",
     "ACCOUNTD_HOOKS__PAGER__TYPE": "log",
     "ACCOUNTD_HOOKS__PAGER__ON": '["hook.dead","database.down","stream.down","exchange.down"]',

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -91,9 +92,21 @@ def ready(process):
 
 
 def test_run_follows_serves_and_stops(start, settings, tmp_path):
-    """It goes LIVE, records, serves the web, logs JSON without secrets, and SIGTERM ends it with 0."""
-    daemon = start("run", **settings)
+    """It goes LIVE, records, serves the web, logs JSON without secrets, and SIGTERM ends it with 0.
+
+    A service manager hears that it is ready, that it is well, and that it stops.
+    """
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    manager.settimeout(5)
+    watched = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "900000"}
+    daemon = start("run", **settings, **watched)
     address = ready(daemon)
+    heard = [manager.recv(1000).decode() for _ in range(3)]
+    assert any(text.startswith("READY=1") for text in heard)
+    assert "WATCHDOG=1" in heard[-1]
+    shown = "".join(fetch(address, path)[1] for path in ("/", "/accounts/main", "/api/v1/accounts"))
+    assert "LIVE" in shown
     status, metrics = fetch(address, "/metrics")
     assert status == 200
     assert 'accountd_session_state{account="main",state="LIVE"} 1.0' in metrics
@@ -102,6 +115,9 @@ def test_run_follows_serves_and_stops(start, settings, tmp_path):
     code, seconds = daemon.end(signal.SIGTERM)
     assert code == 0
     assert seconds < 5
+    while "STOPPING=1" not in heard[-1]:
+        heard.append(manager.recv(1000).decode())
+    manager.close()
     lines = [json.loads(line) for line in daemon.err.read_text().splitlines()]
     assert {"starting", "web", "stopping", "stopped"} <= {line["message"] for line in lines}
     for secret in (
@@ -109,6 +125,7 @@ def test_run_follows_serves_and_stops(start, settings, tmp_path):
         settings["ACCOUNTD_ACCOUNTS__MAIN__API_SECRET"],
     ):
         assert secret not in daemon.err.read_text()
+        assert secret not in shown
     counted = start("query", "SELECT count(*) AS n FROM journal", "--json", **settings)
     assert counted.popen.wait(20) == 0
     assert json.loads(counted.out.read_text())[0]["n"] > 0

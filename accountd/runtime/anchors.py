@@ -16,6 +16,7 @@ from accountd.core.alerts import time_text
 from accountd.core.checkpoint import Checkpoint, parse, split
 from accountd.errors import SinkError
 from accountd.runtime.clock import Clock
+from accountd.runtime.metrics import Metrics
 from accountd.settings_journal import Journal
 from accountd.sinks.base import Message
 from accountd.sinks.webhook import WebhookSink
@@ -68,8 +69,9 @@ def read_notes(path: Path) -> tuple[dict[str, list[tuple[Checkpoint, str]]], int
 class Anchors:
     """Brings each account's newest checkpoint to every target; a target that fails is tried again."""
 
-    def __init__(self, settings: Journal, clock: Clock) -> None:
+    def __init__(self, settings: Journal, clock: Clock, metrics: Metrics) -> None:
         self.clock = clock
+        self.metrics = metrics
         self._file = settings.anchor_file
         self._sink: WebhookSink | None = None
         if settings.anchor_url is not None:
@@ -97,6 +99,7 @@ class Anchors:
                     await put(made, note)
                 except (OSError, SinkError) as error:
                     log.error("checkpoint not anchored", target=target, account=key[1], error=str(error))
+                    self.metrics.anchor_failures.labels(target).inc()
                     self._retry_at[target] = self.clock.monotonic() + RETRY
                     break
                 if self._waiting.get(key) == (made, note):

@@ -19,6 +19,7 @@ from accountd.runtime.anchors import Anchors
 from accountd.runtime.clock import Clock
 from accountd.runtime.findings import open_finding, opened
 from accountd.runtime.hook_reader import Database
+from accountd.runtime.metrics import Metrics
 from accountd.runtime.recorder import Recorder
 from accountd.settings_model import Settings
 from accountd.store import journal_read, journal_write
@@ -48,13 +49,15 @@ class Signed:
 class Checkpoints:
     """Watches the journals of a running daemon. Without a key nothing is signed, which is said loudly."""
 
-    def __init__(self, settings: Settings, recorder: Recorder, read: Database, clock: Clock) -> None:
+    def __init__(self, settings: Settings, recorder: Recorder, read: Database, clock: Clock,
+                 metrics: Metrics) -> None:  # fmt: skip
         self.settings = settings
         self.recorder = recorder
         self.read = read
         self.clock = clock
         self.key: Ed25519PrivateKey | None = None
-        self.anchors = Anchors(settings.journal, clock)
+        self.metrics = metrics
+        self.anchors = Anchors(settings.journal, clock, metrics)
         self._signed: dict[str, Signed] = {}
         self._pruned: dict[str, int] = {}
         self._prune_at = clock.monotonic() + LOOK
@@ -179,6 +182,7 @@ class Checkpoints:
             lambda tx: journal_write.add_checkpoint(tx.connection, made, note, packed, now)
         )
         signed.size, signed.at = made.size, self.clock.monotonic()
+        self.metrics.checkpoint_rows.labels(account).set(made.size)
         self.anchors.add(made, note)
 
     def _resume(self, conn: Connection, account: str) -> Signed:

@@ -140,7 +140,7 @@ class Daemon:
         read = _reading(self.settings.database_url)
         post = Post(works.settings, works.recorder, read, self.clock, self.health, self.metrics, works.rng)
         listener.dispatcher = post.dispatcher
-        checkpoints = Checkpoints(self.settings, works.recorder, read, self.clock)
+        checkpoints = Checkpoints(self.settings, works.recorder, read, self.clock, self.metrics)
         await checkpoints.look_back()
         self.keepalive = KeepAlive(self.settings.keepalive_interval, self.clock)
         connects = ConnectBudget(*self.settings.connect_budget, self.clock)

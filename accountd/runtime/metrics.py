@@ -43,6 +43,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._stream()
         self._sweeps()
+        self._proof()
         self._writing()
         self._alerts()
 
@@ -75,6 +76,13 @@ class Metrics:
         self.weight_used = self._gauge("request_weight_used", "Request weight in the venue's window", "pool")
         self.gaps_open = self._gauge("gaps_open", "Gaps that no sweep has closed")
         self.findings_open = self._gauge("findings_open", "Findings that are not resolved")
+
+    def _proof(self) -> None:
+        """Declare what the journal is proven by."""
+        self.checkpoint_rows = self._gauge(
+            "checkpoint_rows", "Journal rows under the last checkpoint", "account"
+        )
+        self.anchor_failures = self._counter("anchor_failures", "Checkpoints that a target refused", "target")
 
     def _writing(self) -> None:
         """Declare how the record is written."""

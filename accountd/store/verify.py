@@ -212,7 +212,8 @@ class Journals:
             kept = row["size"] if row is not None else size
             return Broken(proven + 1, f"the {what} of {kept} rows was changed", size)
         if self.publics and not is_signed(note.note, self.publics):
-            return Broken(proven + 1, f"the {what} of {size} rows is not signed by the key", size)
+            hint = "is not signed by the key (if the key was replaced, trust both)"
+            return Broken(proven + 1, f"the {what} of {size} rows {hint}", size)
         if size > end:
             when = f"{told.at:%Y-%m-%d %H:%M:%SZ}"
             return Broken(end + 1, f"it is not there: the {what} of {when} saw {size} rows")

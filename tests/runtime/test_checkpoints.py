@@ -13,6 +13,7 @@ from accountd.core.checkpoint import Checkpoint, is_signed, parse, public_bytes,
 from accountd.errors import SettingsError
 from accountd.runtime import journal_key
 from accountd.runtime.anchors import RETRY, Anchors, append, read_notes
+from accountd.runtime.metrics import Metrics
 from accountd.settings_journal import Journal
 from accountd.store import tables
 from tests.fake_clock import FakeClock
@@ -106,13 +107,15 @@ def note(size, account="main"):
 async def test_an_anchor_that_fails_is_tried_again(tmp_path):
     """A volume that is away gets the newest checkpoint once it is back, and is not asked all the time."""
     clock, file = FakeClock(), tmp_path / "away" / "anchors"
-    anchors = Anchors(Journal(anchor_file=file), clock)
+    metrics = Metrics()
+    anchors = Anchors(Journal(anchor_file=file), clock, metrics)
     anchors.add(*note(5))
     await anchors.settle()
     anchors.add(*note(7))
     file.parent.mkdir()
     await anchors.settle()
     assert not file.exists()
+    assert metrics.anchor_failures.labels("file")._value.get() == 1
     clock.advance(RETRY)
     await anchors.settle()
     await anchors.close()

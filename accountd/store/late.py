@@ -1,4 +1,4 @@
-"""What REST tells for the first time although its moment was proven: the proof was wrong, and is so called."""
+"""What REST tells for the first time although its moment was proven: the proof was wrong."""
 
 from __future__ import annotations
 

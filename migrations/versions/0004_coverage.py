@@ -1,4 +1,4 @@
-"""What completeness is proven by: evidence of coverage, blind time, history of findings, ties, corrections."""
+"""What completeness is proven by: evidence, blind time, history of findings, ties, corrections."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ depends_on = None
 CANONICAL = "{0} IS NULL OR ({0} NOT GLOB '*[^0-9.-]*' AND {0} GLOB '*[0-9]*')"
 GUARDED = ("fill_corrections", "finding_history")
 TABLES = ("evidence", "blind_windows", "fill_corrections", "finding_history", "ties", "backfills")
-Seconds = Double().with_variant(REAL(), "sqlite")
+Seconds: Any = Double().with_variant(REAL(), "sqlite")
 Cells = list[Column[Any]]
 
 # The position at a moment T: the row with valid_from <= T and (valid_to > T or valid_to is null).

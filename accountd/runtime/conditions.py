@@ -77,7 +77,12 @@ class Monitor:
                 self.dead[one.subject] = {}
         while True:
             await self.clock.sleep(LOOK)
-            await self.look()
+            try:
+                await self.look()
+            except DatabaseError:
+                raise
+            except Exception:  # a bug here must not end the record: the next look may be well
+                log.exception("conditions not looked at")
 
     async def look(self) -> None:
         """Compare what is wrong now with what was, and say the difference."""
@@ -116,10 +121,13 @@ class Monitor:
             log.info("condition is resolved", condition=type_, account=account, subject=subject)
 
     def _end(self, tx: Transaction, type_: str, account: str, subject: str, now: datetime) -> None:
-        held = self.firing[type_, account, subject]
+        name = self.firing[type_, account, subject].fingerprint
+        kept = conditions.held(tx.connection, [name]).get(name)
+        if kept is None or not kept.firing:
+            return  # an earlier look has said so already, when the database was slow to take it
         if type_ in PAIRS:
             self.recorder.ring(tx, account, [alert_of(PAIRS[type_], now, subject)])
-        conditions.resolve(tx.connection, held.fingerprint, now)
+        conditions.resolve(tx.connection, name, now)
 
     # -- what may be wrong
 

@@ -8,6 +8,7 @@ import structlog
 
 from accountd.core.alerts import OutboxRow
 from accountd.core.mutes import Mute, Mutes
+from accountd.errors import DatabaseError
 from accountd.runtime.clock import Clock
 from accountd.runtime.dispatcher import Dispatcher
 from accountd.runtime.hook_reader import Database, patiently
@@ -32,7 +33,12 @@ class Housekeeping:
     async def run(self) -> None:
         """Look for ever."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except DatabaseError:
+                raise
+            except Exception:  # a bug here must not end the record: the next look may be well
+                log.exception("alerts not looked after")
             await self.clock.sleep(LOOK)
 
     async def look(self) -> None:

@@ -291,6 +291,7 @@ async def _reconcile(works: Machine, name: str, rest: RestClient, since: datetim
     await works.clock.sleep(settings.settle_after.total_seconds())
     done = await runner.sweeper.sweep(Priority.SEAM)
     await runner.books.bridged(done.proven, done.proven, done.now)
+    await runner.auditor.audit()
     gaps = await works.recorder.submit(lambda tx: tx.open_gaps(name))
     lines = [
         f"{name}: open gap in {gap.dataset} {gap.symbol} from {gap.from_time} to {gap.to_time}: {gap.reason}"

@@ -4,10 +4,12 @@ import asyncio
 import time
 from contextlib import contextmanager
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from accountd.core import doubts
+from accountd.runtime import rounds, sweeper
 from accountd.runtime.budget import Priority
 from accountd.store import tables
 from accountd.store.writer import Writer
@@ -144,6 +146,27 @@ async def test_an_old_wrong_proof_is_called_broken(sqlite_url):
         kinds = {one["subject"].split(":")[0] for one in world.rows(tables.findings)
                  if one["kind"] == "proof_broken"}  # fmt: skip
         assert kinds >= {"transfer", "order"}
+
+
+async def test_what_nothing_names_is_not_proven_before_it_was_read(sqlite_url, monkeypatch):
+    """Where symbols are many, a conditional order cancelled in the dark keeps the gap open until its turn."""
+    monkeypatch.setattr(rounds, "FEW", 2)
+    monkeypatch.setattr(sweeper, "EXPLORE", 2)
+    more = {"SWEEP_INTERVAL": "700ms", "SETTLE_AFTER": "200ms"}
+    async with World(sqlite_url, server=ROOMY, **more) as world, Sampler(world) as sampler:
+        await world.agreed(20)
+        world.faults.inject("refuse", seconds=0.7)
+        world.faults.inject("rst")
+        await world.until(lambda: not world.live())
+        main = world.exchange.account("main")
+        made = world.exchange.algo(main, "DOGEUSDT", "BUY", "STOP_MARKET", Decimal(100), Decimal("0.2"))
+        world.exchange.cancel_algo(main, made)
+        await world.until(world.live)
+        await world.agreed(20)
+        assert not sampler.lies, sampler.lies[:3]
+        kinds = {row["dataset"]: row for row in world.rows(tables.gaps)}
+        assert kinds["algo_orders"]["recovered"] == 1
+        assert kinds["algo_orders"]["closed_at"] > kinds["fills"]["closed_at"]
 
 
 async def test_blind_time_is_recorded(sqlite_url):

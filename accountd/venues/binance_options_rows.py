@@ -18,6 +18,7 @@ from accountd.venues.wire import EXACT, check, negated, product
 
 # Words of older rows, in the record's own.
 STATUSES = {"ACCEPTED": "NEW", "CANCELLED": "CANCELED"}
+KINDS = {"FEE": "commission"}
 
 
 class AssetRow(msgspec.Struct, rename="camel", gc=False):
@@ -194,11 +195,14 @@ def fill(row: TradeRow, _: datetime, market: str) -> Fill:
 
 
 def bill(row: BillRow, _: datetime, market: str) -> Transfer:
-    """Return a movement of money: its kind is the bill's type in lower case."""
+    """Return a movement of money: its kind is the bill's type in lower case, and commission for a fee.
+
+    Every fee is told with its trade as well, as commission is on futures.
+    """
     check(row.amount)
     return Transfer(
         market=market,
-        kind=row.type.lower(),
+        kind=KINDS.get(row.type, row.type.lower()),
         transfer_id=str(row.id),
         asset=row.asset,
         amount=row.amount,

@@ -7,6 +7,7 @@ from accountd.store import tables
 from tests.world import World
 
 CALL, PUT = "BTC-270326-90000-C", "BTC-270326-60000-P"
+KINDS = {"FEE": "commission", "CONTRACT": "contract", "TRANSFER": "transfer", "DELIVERY": "delivery"}
 
 
 class OptionsWorld(World):
@@ -36,7 +37,7 @@ class OptionsWorld(World):
             ),
             "balance": ({D(truth["cash"])}, {b["total"] for b in mine[tables.balances]}),
             "transfers": (
-                {(b["type"].lower(), str(b["id"]), D(b["amount"])) for b in truth["bill"]}
+                {(KINDS[b["type"]], str(b["id"]), D(b["amount"])) for b in truth["bill"]}
                 | {("exercise", e["id"], D(e["amount"])) for e in truth["exercises"]},
                 {(t["kind"], t["transfer_id"], t["amount"]) for t in mine[tables.transfers]},
             ),

@@ -81,7 +81,7 @@ PAGES = [
             "id": ("transfer_id", str),
             "asset": ("asset", same),
             "amount": ("amount", D),
-            "type": ("kind", str.lower),
+            "type": ("kind", lambda word: {"FEE": "commission"}.get(word, word.lower())),
             "createDate": ("occurred_at", from_ms),
         },
     ),

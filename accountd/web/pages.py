@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from accountd.core.health import Health
@@ -20,6 +20,7 @@ from accountd.web.problem import Problem
 from accountd.web.record import Look, Record
 from accountd.web.render import Renderer
 
+MOST_LIVE = 48  # pages that are kept fresh at a time
 LOOK_EVERY = 1.0  # seconds between looks whether a page is stale
 BREATH = 15  # looks without news after which a comment keeps proxies from closing
 _KIND = params.one_of("kind", "", "order", "algo")
@@ -62,6 +63,7 @@ class Pages:
         self.record = record
         self.health = health
         self.pictures = Pictures(record)
+        self.watched = 0
 
     async def overview(self, request: Request) -> Response:
         """Show every account and what is new."""
@@ -175,9 +177,19 @@ class Pages:
 
     async def live(self, request: Request) -> Response:
         """Say each time that a page may show something new."""
+        if self.watched >= MOST_LIVE:
+            return PlainTextResponse("too many pages are open\n", 503, {"retry-after": "30"})
         return StreamingResponse(
-            self._changes(), media_type="text/event-stream", headers={"x-accel-buffering": "no"}
+            self._counted(), media_type="text/event-stream", headers={"x-accel-buffering": "no"}
         )
+
+    async def _counted(self) -> AsyncIterator[bytes]:
+        self.watched += 1
+        try:
+            async for piece in self._changes():
+                yield piece
+        finally:
+            self.watched -= 1
 
     async def _changes(self) -> AsyncIterator[bytes]:
         """Yield an event whenever the record or the daemon's state is not what it was."""

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from accountd.web import events, server
+from accountd.web import events, pages, server
 from accountd.web.record import Record
 from tests.store.samples import changes, fill
 from tests.web.conftest import build, healthy
@@ -150,3 +150,19 @@ async def test_trouble_does_not_end_a_stream(record, database_url, monkeypatch):
     told = b"".join([piece async for piece in events.follow(watched, {}, None, 0.05)])
     watched.close()
     assert len(parsed(told.decode())) == 11
+
+
+async def test_fresh_pages_are_counted(record, database_url, monkeypatch):
+    """More open pages than allowed are not kept fresh, so that health stays reachable."""
+    monkeypatch.setattr(pages, "MOST_LIVE", 1)
+    built = build(database_url)
+    async with server.serving(built, server.bind("127.0.0.1", 0)) as (host, port):
+        head = f"GET /live HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+        first, writer = await asyncio.open_connection(host, port)
+        writer.write(head)
+        await first.readuntil(b"event: changed")
+        second, other = await asyncio.open_connection(host, port)
+        other.write(head)
+        assert b" 503 " in await second.readline()
+        other.close()
+        writer.close()

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from accountd.web.operations import OPERATIONS
 from tests.web.conftest import LOCAL, build
 
-EXAMPLES = 8
+EXAMPLES = 6
 HERE = {"host": "localhost"}
 SAME = [HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large]
 ADDRESSES = sorted({"/api/v1" + one.path for one in OPERATIONS} | {"/api/v1/events", "/api/v1/openapi.json"})

@@ -92,16 +92,33 @@
     waiting = setTimeout(() => { waiting = null; refresh(); }, Math.max(0, fetchedAt + LEAST - Date.now()));
   }
 
+  // Browsers open few connections to one server: only the tab that one looks at holds a stream.
+  let stream = null;
+
+  function leave() {
+    if (stream) stream.close();
+    stream = null;
+  }
+
   function listen() {
-    const stream = new EventSource("/live");
-    stream.onopen = () => say("on", "live");
-    stream.onerror = () => say("off", "not connected");
-    stream.addEventListener("changed", soon);
-    addEventListener("pagehide", () => stream.close());
+    if (stream || document.hidden) return;
+    const mine = stream = new EventSource("/live");
+    mine.onopen = () => say("on", "live");
+    mine.onerror = () => {
+      say("off", "not connected");
+      if (mine.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+      leave();
+      setTimeout(listen, 30000);
+    };
+    mine.addEventListener("changed", soon);
   }
 
   addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
-  document.addEventListener("visibilitychange", () => { if (!document.hidden && again) soon(); });
+  addEventListener("pagehide", leave);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) leave();
+    else { listen(); if (again) soon(); }
+  });
   setInterval(age, 1000);
   listen();
 })();

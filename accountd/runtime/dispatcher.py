@@ -24,6 +24,7 @@ from accountd.store.outbox import Connection
 log = structlog.get_logger("accountd.dispatcher")
 
 NOT_CONFIGURED = "the hook is not in the settings"
+GATHER = 0.02  # seconds in which results gather: their commits must not stand in the way of events
 GONE = 410  # HTTP: the receiver wants no more, ever
 LONGEST_HOLD = timedelta(days=1)  # a receiver that asks for a longer pause is asked again after this
 
@@ -310,6 +311,7 @@ class Dispatcher:
         """Write down results, as many in one transaction as there are."""
         while True:
             await self._news.wait()
+            await in_time(self._sent, GATHER)
             self._news.clear()
             while self._results or self._quiet:
                 await self._write_results()

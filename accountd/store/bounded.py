@@ -1,4 +1,4 @@
-"""Reads that end in time: a small pool of connections of its own for those who must never slow the recorder."""
+"""Reads that end in time, on a small pool of connections, for those who must never slow the recorder."""
 
 from __future__ import annotations
 

@@ -65,7 +65,9 @@ def views(database_url):
 def test_every_view_and_column_has_words(views):
     """No view or column of one is without its meaning, and none is explained that does not exist."""
     assert set(views) == set(VIEWS), HOW
-    missing = [f"{name}.{c}" for name, columns in views.items() for c in columns if not reference.word(name, c)]
+    missing = [
+        f"{name}.{c}" for name, columns in views.items() for c in columns if not reference.word(name, c)
+    ]  # fmt: skip
     assert missing == [], HOW
     left = [f"{name}.{c}" for name, told in VIEWS.items() for c in told.columns if c not in views[name]]
     assert [one for one in left if not one.endswith("_ms")] == []
@@ -89,5 +91,6 @@ def test_postgres_carries_the_words(pg_url):
     with psycopg.connect(pg_url) as connection:
         found = connection.execute(sql).fetchall()
     assert len(found) > 300
-    assert {(name, column) for name, column, told, _ in found if told != reference.word(name, column)} == set()
+    wrong = {(name, column) for name, column, told, _ in found if told != reference.word(name, column)}
+    assert wrong == set()
     assert {name for name, _, _, about in found if not about} == set()

@@ -8,9 +8,9 @@ from datetime import datetime
 from accountd.core.changes import Alert
 from accountd.core.ringing import stamp
 from accountd.core.told import DATASETS
+from accountd.runtime.findings import gap_closed
 from accountd.runtime.recorder import Recorder
 from accountd.store.writer import Transaction
-
 
 FAILED = "sweep failed"
 
@@ -123,12 +123,7 @@ class Books:
                 covered = min(end, proven)
                 for gap in tx.close_gaps(self.account, dataset, market, "", covered, now, covered_from=begin):
                     gap.recovered = tx.count_recovered(gap)
-                    said = {
-                        "gap_id": gap.gap_id, "dataset": dataset, "market": market,
-                        "from_time": stamp(gap.from_time), "to_time": stamp(gap.to_time),
-                        "reason": gap.reason, "recovered": gap.recovered,
-                    }  # fmt: skip
-                    alerts.append(condition("gap.closed", now, (gap.gap_id,), **said))
+                    alerts.append(gap_closed(gap, now))
             self.recorder.ring(tx, self.account, alerts)
             return len(alerts)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from accountd.core.conditions import alert_of
+from accountd.core.health import AccountHealth
 from accountd.errors import VenueError
 from accountd.runtime.budget import Priority
 from accountd.runtime.findings import open_finding
@@ -29,10 +30,11 @@ def excess(rights: Rights) -> tuple[str, ...]:
 class KeyRights:
     """Looks at one account's key. Each change is said once: a finding, and the alert ``key.rights``."""
 
-    def __init__(self, account: str, rest: RestClient, recorder: Recorder) -> None:
+    def __init__(self, account: str, rest: RestClient, recorder: Recorder, health: AccountHealth) -> None:
         self.account = account
         self.rest = rest
         self.recorder = recorder
+        self.health = health
         self._due = float("-inf")  # monotonic seconds; sessions come and go, the day goes on
 
     async def run(self) -> None:
@@ -55,6 +57,7 @@ class KeyRights:
             VenueError: no answer.
         """
         rights = await self.rest.run(self.rest.venue.rights(), Priority.SWEEP, None)
+        self.health.key_expires_at = rights.expires_at
         if rights.trade is None and rights.withdraw is None:
             return
         extra, now = excess(rights), self.rest.clock.now()

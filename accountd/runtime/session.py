@@ -70,7 +70,7 @@ class AccountRunner:
         self.intake = Intake(
             name, venue, recorder, health, metrics, self.clock, self.connector.keys, self._control
         )
-        self.rights = KeyRights(name, rest, recorder)
+        self.rights = KeyRights(name, rest, recorder, health)
         self.link: Link | None = None
         self.pools: list[str] = []  # the weight pools that its requests count against
         self.sweeper: Sweeper

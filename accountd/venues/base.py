@@ -53,7 +53,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     ``weight`` counts against ``pool``, one of `Venue.pools`. ``keep`` is False for replies that may never
     be written down (listen keys, tokens). ``base`` names the entry of `Urls` it goes to.
-    ``once`` forbids a retry. ``keyed`` sends the API key without a signature.
+    ``once`` forbids a retry, ``now`` to wait for weight. ``keyed`` sends the API key without a signature.
     """
 
     method: str
@@ -66,6 +66,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     keep: bool = True
     base: str = "rest"
     once: bool = False
+    now: bool = False
     keyed: bool = False
 
 
@@ -126,6 +127,7 @@ class Swept(msgspec.Struct, kw_only=True):
     unproven: list[Window] = []
     supported: bool = True
     absent: list[str] = []
+    postponed: bool = False  # a part waits for weight: nothing is proven this time
 
     def plus(self, other: Swept) -> Swept:
         """Return what both saw together."""
@@ -240,6 +242,7 @@ class Rights(msgspec.Struct, frozen=True, kw_only=True):
     trade: bool | None = None
     withdraw: bool | None = None
     ip_restricted: bool | None = None
+    expires_at: datetime | None = None  # when a right of it ends
 
 
 class AccountState(msgspec.Struct, frozen=True, kw_only=True):

@@ -143,9 +143,11 @@ def rights(call: Call) -> Flow[Rights]:
         values = [told[name] for name in names if name in told]
         return any(value is True for value in values) if values else None
 
+    expires = told.get("tradingAuthorityExpirationTime")
     return Rights(
         read=any_of("enableReading"),
         trade=any_of(*TRADING),
         withdraw=any_of(*WITHDRAWING),
         ip_restricted=any_of("ipRestrict"),
+        expires_at=from_ms(expires) if isinstance(expires, int) and expires > 0 else None,
     )

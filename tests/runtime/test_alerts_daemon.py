@@ -1,6 +1,7 @@
 """Alerts of a whole daemon: latencies, a venue that nobody reaches, and a stream to NATS."""
 
 import json
+import time
 
 import nats
 from sqlalchemy import create_engine, text
@@ -8,6 +9,7 @@ from sqlalchemy import create_engine, text
 from accountd.runtime import conditions
 from accountd.store import tables
 from tests.sinks.nats_server import nats_server
+from tests.spot_world import SpotWorld
 from tests.world import World
 
 
@@ -107,3 +109,18 @@ async def test_fills_reach_a_bot_over_nats(sqlite_url, tmp_path):
     assert {each.headers["Nats-Msg-Id"]: each.data.decode() for each in told} == kept
     assert {each.subject for each in told} == {"accountd.main.fill"}
     assert len(told) == len(kept) > 0
+
+
+async def test_a_key_that_ends_soon_is_told(sqlite_url):
+    """When the venue says that a right of the key ends within KEY_EXPIRING, it rings once."""
+    world = SpotWorld(sqlite_url)
+    soon = round((time.time() + 3 * 86_400) * 1000)
+    world.spot.rest.rights["main"] = {"tradingAuthorityExpirationTime": soon}
+    async with world:
+
+        def told():
+            bodies = [json.loads(bodies[0]) for bodies in world.hook.bodies.values()]
+            return [body["data"] for body in bodies if body["type"] == "key.expiring"]
+
+        await world.until(told, 10)
+        assert [(data["account"], len(data["expires_at"])) for data in told()] == [("main", 25)]

@@ -117,6 +117,15 @@ class Budget:
         """Return seconds until the pool may be used again; 0 when it may."""
         return max(0.0, self._pool(pool).paused_until - self._clock.monotonic())
 
+    def has_room(self, pool: str, weight: int, priority: Priority) -> bool:
+        """Say whether ``weight`` may be spent at once: half of the room freely, the rest at an even pace."""
+        state, now = self._pool(pool), self._clock.monotonic()
+        room = state.limit * self._share * REACH[priority]
+        if state.waiters or state.delay(now, weight, room, state.limit * CROWDED) > 0:
+            return False
+        last = state.spent[-1][0] if state.spent else now - WINDOW
+        return not room or state.used + weight <= room / 2 or now - last >= WINDOW * weight / room
+
     async def acquire(self, pool: str, weight: int, priority: Priority, who: Hashable = None) -> None:
         """Wait until ``weight`` may be spent, and spend it.
 

@@ -133,7 +133,10 @@ class Duties:
             self.intake.income_due.clear()
             balances, self.intake.balances_due = self.intake.balances_due, False
             try:
-                await self.sweeper.transfers(balances=balances)
+                if not await self.sweeper.transfers(balances=balances):
+                    self.intake.income_due.set()  # what waited for weight is asked for soon
+                    await self.clock.sleep(INCOME_EVERY)
+                    continue
             except VenueError as error:
                 self._tolerate("income sweep failed", error)
             await self.clock.sleep(pause)

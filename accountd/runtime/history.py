@@ -106,6 +106,8 @@ async def _read(sweeper: Sweeper, job: Round, ground: Ground, dataset: str, symb
         )
     except BadRequest:
         return  # the sweeps open a finding about it
+    if swept.postponed:
+        return  # the next turn asks again
     job.took(ground.market, dataset, swept)
     await sweeper.recorder.submit(
         lambda tx: proof.stretch(sweeper, tx, job, key, part[0], part[1], read, "backfill")

@@ -213,6 +213,8 @@ class RestClient:
         if not base:
             raise BadRequest(f"{call.method} {call.path}: does not exist in this environment")
         pool = self.pool(call.pool)
+        if call.now and not self.budget.has_room(pool, call.weight, priority):
+            raise RateLimited(f"{call.method} {call.path}: waits for weight")
         await self.budget.acquire(pool, call.weight, priority, self)
         fetched_at = self.clock.now()
         started = self._ticks.monotonic()

@@ -101,6 +101,7 @@ class Round:
     reads: dict[tuple[str, str, str], Read] = field(default_factory=dict)  # by market, dataset, symbol
     refused: set[tuple[str, str, str]] = field(default_factory=set)  # ... that the venue would not answer
     snapshot: Read | None = None
+    postponed: bool = False  # movements of money waited for weight
     fills: defaultdict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def read(self, market: str, dataset: str, symbol: str, start: datetime) -> Read:

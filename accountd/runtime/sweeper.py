@@ -98,10 +98,10 @@ class Sweeper:
             self.swept(priority)
             return job
 
-    async def transfers(self, *, balances: bool = False) -> None:
+    async def transfers(self, *, balances: bool = False) -> bool:
         """Read the income history at once: the stream hinted at a movement of money; balances if asked.
 
-        It counts as a slow sweep, which leaves weight for a reconnect, but reads no further back.
+        It counts as a slow sweep, but reads no further back. Returns False when a part waits for weight.
         """
         async with self._income:
             job = self._round(Priority.SWEEP)
@@ -113,6 +113,7 @@ class Sweeper:
             if balances:
                 await self.rest.run(self.venue.canary(self.settle), job.priority, self.recording(job))
             await proof.prove(self, job, cursors, whole=False)
+            return not job.postponed
 
     async def symbol(self, symbol: str, market: str = "") -> None:
         """Read one symbol's orders and fills at once: the stream left something out.
@@ -213,6 +214,10 @@ class Sweeper:
             swept = await self.rest.run(flow, job.priority, self.recording(job, read))
             job.took(ground.market, TRANSFERS, swept)
             await proof.absent(self, job, swept)
+            if swept.postponed:
+                job.postponed = True
+                job.reads.pop((ground.market, TRANSFERS, ""), None)
+                return
             if end < job.now:
                 await proof.piece(self, job, (ground.market, TRANSFERS, ""), begin, end)
 

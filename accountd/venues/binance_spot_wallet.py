@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+import msgspec
+
 from accountd.errors import BadRequest, Banned, KeyRefused, RateLimited, VenueGone, VenueUnavailable
 from accountd.venues.base import Call, Flow, Page, Reply, Swept, Window, to_ms
 from accountd.venues.binance import sapi_pool, sapi_pools
@@ -77,7 +79,10 @@ class Wallet:
                 continue
             except Banned:  # the whole address
                 raise
-            except (VenueUnavailable, RateLimited):  # one history must not hold up the others
+            except (VenueUnavailable, RateLimited) as refusal:  # one history must not hold up the others
+                if isinstance(refusal, RateLimited) and refusal.status is None:
+                    swept.postponed = True  # nobody was asked: there is no weight for it now
+                    continue
                 swept.unproven.append(Window(start=start, end=end, reason=f"no answer about {part}"))
                 continue
             swept.rows += seen.rows
@@ -97,8 +102,9 @@ class Wallet:
 
         def ask(start_ms: int, end_ms: int) -> Call:
             times = (("startTime", str(start_ms)), ("endTime", str(end_ms)), ("limit", str(limit)))
+            call = self.asking.call(part, times)
             # Ten of these a minute are allowed: what is not answered waits for the next sweep.
-            return self.asking.call(part, times, once=part == "withdrawals")
+            return msgspec.structs.replace(call, once=True, now=True) if part == "withdrawals" else call
 
         question = Question(ask=ask, read=self.read, limit=limit, max_window=span)
         return (yield from by_time(question, to_ms(start), to_ms(end)))

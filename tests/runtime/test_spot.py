@@ -118,7 +118,7 @@ async def test_a_deposit_rings_at_once(sqlite_url):
         world.spot.spot.deposit(wallet, "BNB", Decimal("1.5"))
         await world.until(lambda: deliveries(world, "transfer"))
         world.spot.spot.withdraw(wallet, "USDT", Decimal("100"), Decimal("0.8"))
-        await world.until(lambda: len(deliveries(world, "transfer")) >= 3, 20)
+        await world.until(lambda: len(deliveries(world, "transfer")) >= 3, 30)
         rows = {(one["kind"], one["asset"], one["amount"]) for one in deliveries(world, "transfer")}
         assert rows == {
             ("deposit", "BNB", "1.5"), ("withdrawal", "USDT", "-100"), ("withdrawal_fee", "USDT", "-0.8"),
@@ -184,8 +184,10 @@ async def test_an_ended_subscription_is_heeded_at_once(sqlite_url):
 async def test_a_history_that_is_refused_is_one_gap(sqlite_url):
     """What the venue refuses stays one open gap that grows, however often it is tried, and nothing else."""
     async with SpotWorld(sqlite_url, SWEEP_INTERVAL="500ms") as world:
-        world.faults.inject("html", status=400, path="withdraw/history", seconds=60)
-        reason = "transfers: the venue refuses withdrawals"
+        rest = world.daemon.runners[0].rest
+        rest.budget.set_limit(rest.pool("sapi:/sapi/v1/capital/withdraw/history"), 18_000_000)  # no waiting
+        world.faults.inject("html", status=400, path="assetDividend", seconds=60)
+        reason = "transfers: the venue refuses dividends"
 
         def ends():
             gaps = world.rows(tables.gaps, tables.gaps.c.reason == reason)

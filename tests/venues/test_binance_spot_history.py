@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from accountd.core.told import Balance, Fill, Notice, Order, Transfer
-from accountd.errors import BadRequest, KeyRefused, VenueUnavailable
+from accountd.errors import BadRequest, KeyRefused, RateLimited, VenueUnavailable
 from accountd.venues import open_venue
 from accountd.venues.base import SymbolInfo, to_ms
 from tests.venues.retelling import believed, drive, paged
@@ -117,6 +117,21 @@ def test_symbols_by_what_is_held():
     assert rank("SOL", "USDT", "USDT") == rank("SOL", "TRY", "SOL") == 1
     assert rank("SOL", "USDT") == 2
     assert rank("SOL", "TRY") == 3
+
+
+def test_what_waits_for_weight_is_postponed():
+    """Without weight for withdrawals nothing is asked and nothing is proven; the rest is read."""
+    venue = open_venue("binance-spot")
+
+    def answer(call):
+        if call.now:
+            return RateLimited("waits for weight")
+        return [] if "capital" in call.path else {"total": 0, "userAssetDribblets": []}
+
+    swept, calls, _ = drive(venue.section.transfers(AT - timedelta(hours=1), AT), answer)
+    assert swept.postponed
+    assert not swept.unproven
+    assert [call.kind for call in calls if call.now] == ["withdrawals"]
 
 
 def test_absent_histories_are_said_and_refused_ones_are_holes():

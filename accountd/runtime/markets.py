@@ -21,7 +21,7 @@ from accountd.settings_model import Settings
 from accountd.store.market import Bar, Event, Price, write
 from accountd.venues import open_venue
 from accountd.venues.base import EPOCH, urls_of
-from accountd.venues.public_streams import FAMILY, VENUE, Heard, Quote, prices_of, route
+from accountd.venues.public_streams import FAMILY, VENUE, Heard, Quote, fee_symbol, prices_of, route
 
 log = structlog.get_logger("accountd.markets")
 
@@ -165,6 +165,9 @@ class Markets:
         for changes in outcome.changes:
             for fill in changes.fills.values():
                 self.touch(changes.account_id, fill.market, fill.symbol, now)
+                coin = fee_symbol(fill.symbol, fill.commission_asset)
+                if coin is not None:
+                    self.touch(changes.account_id, fill.market, coin, now)
                 if now - fill.traded_at < RECENT_FILL:
                     self._keep_price(changes.account_id, fill)
             for market, symbol, *_ in (*changes.orders, *changes.positions):

@@ -20,6 +20,7 @@ from accountd.venues.wire import UNREADABLE, check
 FAMILY = {"spot": "spot", "margin": "spot", "isolated": "spot", "usdm": "usdm", "coinm": "coinm"}
 # The venue whose table of hosts names the family's stream host.
 VENUE = {"spot": "binance-spot", "us": "binance-us", "usdm": "binance-usdm", "coinm": "binance-coinm"}
+QUOTES = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "BTC", "ETH", "EUR", "TRY")  # what fees are valued in
 PUBLIC = ("bookTicker", "depth", "rpiDepth")
 MOST_STREAMS = 1_024  # of one connection
 AT_ONCE = 100  # streams of one SUBSCRIBE
@@ -124,6 +125,14 @@ def prices_of(family: str, symbol: str) -> tuple[str, ...]:
     name = symbol.lower()
     book = f"{name}@bookTicker"
     return (book,) if family in ("spot", "us") else (f"{name}@markPrice@1s", book)
+
+
+def fee_symbol(symbol: str, asset: str | None) -> str | None:
+    """Return the symbol whose price values a fee in another coin than the symbol's own, such as BNBUSDT."""
+    quote = next((one for one in QUOTES if symbol.endswith(one)), None)
+    if not asset or quote is None or asset == quote or symbol.startswith(asset):
+        return None
+    return f"{asset}{quote}"
 
 
 def control(method: str, streams: Sequence[str], number: int) -> str:

@@ -90,6 +90,15 @@ async def test_a_traded_symbol_is_followed_on_the_right_routes(database_url, tmp
         assert known == ["60000.10000000", "59999.90", "60000.20"]
 
 
+async def test_the_coin_that_fees_are_paid_in_is_followed(sqlite_url, tmp_path):
+    """A fee in BNB brings the price of BNB in the coin that the symbol is quoted in."""
+    async with following(sqlite_url, tmp_path) as (market, stage, _):
+        paid = {"commission": Decimal("0.001"), "commission_asset": "BNB"}
+        stage.recorder.offer(frame(1, order(1), fill(1, traded_at=datetime.now(UTC), **paid)))
+        await market.until(lambda: market.serving("bnbusdt@markPrice@1s"))
+        await market.until(lambda: market.serving("btcusdt@markPrice@1s"))
+
+
 async def test_named_streams_are_recorded(database_url, tmp_path):
     """Candles settle in typed columns, trades keep price and raw bytes, arrays are kept raw."""
     named = '["usdm:btcusdt@kline_1m", "usdm:btcusdt@aggTrade", "usdm:!bookTicker"]'

@@ -12,7 +12,7 @@ from accountd.cli.main import app
 
 COMMANDS = {
     "demo", "run", "check", "status", "reconcile", "orders", "fills", "balances", "positions", "transfers",
-    "pnl", "export", "query", "verify", "db", "sim",
+    "pnl", "export", "query", "audit", "verify", "replay", "backfill", "alerts", "db", "sim",
 }  # fmt: skip
 SECRET = "dont-print-this-value"
 

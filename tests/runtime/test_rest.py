@@ -28,8 +28,11 @@ from accountd.runtime import rest as rest_module
 from accountd.runtime.budget import Priority
 from accountd.runtime.signing import HmacSigner, signer_of
 from accountd.venues.base import Call, Page, to_ms
+from accountd.venues.doors import StreamOptions
 from tests.runtime.memory_exchange import KEY, SECRET, VENUE, Exchange
 from tests.venues.tape import load, raw
+
+DOOR = VENUE.doors(VENUE.hosts["live"], StreamOptions())[0]
 
 READ = Call(
     method="GET", path="/fapi/v3/account", kind="account", pool="binance-futures", weight=5, signed=True
@@ -136,8 +139,8 @@ async def test_keys_go_only_where_they_are_needed():
     async with exchange.client() as client:
         await client.run(VENUE.server_time(), Priority.SEAM)
         exchange.answers = [httpx.Response(200, content=raw("POST_fapi_v1_listenKey"))]
-        reply = await client.send(VENUE.listen_key_create(), Priority.KEEPALIVE)
-    assert VENUE.parse_listen_key(reply) == load("POST_fapi_v1_listenKey")["listenKey"]
+        reply = await client.send(DOOR.create, Priority.KEEPALIVE)
+    assert DOOR.parse(reply) == load("POST_fapi_v1_listenKey")["listenKey"]
     public, keyed = exchange.requests
     assert "x-mbx-apikey" not in public.headers
     assert keyed.headers["x-mbx-apikey"] == KEY
@@ -338,8 +341,8 @@ async def test_flows_are_driven_to_their_end():
         seen.append(page)
 
     async with exchange.client() as client:
-        assert await client.run(VENUE.order("BTCUSDT", "1"), Priority.SEAM, record)
-        assert not await client.run(VENUE.order("BTCUSDT", "2"), Priority.SEAM, record)
+        assert await client.run(VENUE.sections[0].order("BTCUSDT", "1"), Priority.SEAM, record)
+        assert not await client.run(VENUE.sections[0].order("BTCUSDT", "2"), Priority.SEAM, record)
     assert [type(page) for page in seen] == [Page]
 
 

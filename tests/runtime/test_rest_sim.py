@@ -14,8 +14,11 @@ from accountd.runtime.rest import RestClient
 from accountd.sim.app import build, credentials
 from accountd.sim.server import SimServer
 from accountd.venues import open_venue
+from accountd.venues.doors import StreamOptions
 
 VENUE = open_venue("binance-usdm")
+(SECTION,) = VENUE.sections
+DOOR = VENUE.doors(VENUE.hosts["live"], StreamOptions())[0]
 LAG = timedelta(0)
 
 
@@ -49,14 +52,14 @@ async def test_every_flow_tells_the_exchange_s_truth():
         assert state.hedge_mode is False
         wallet = {row.asset: row.total for row in rows if type(row).__name__ == "Balance"}
         assert wallet["USDT"] == Decimal(truth["balances"]["USDT"])
-        swept, income = await told_by(rest, VENUE.transfers(start, now))
+        swept, income = await told_by(rest, SECTION.transfers(start, now))
         assert swept.unproven == []
         assert len({(row.kind, row.transfer_id) for row in income if isinstance(row, Transfer)}) == len(
             truth["transfers"]
         )
         fills, orders = set(), set()
         for symbol in sorted(swept.symbols):
-            for flow in (VENUE.fills, VENUE.orders, VENUE.algo_orders):
+            for flow in (SECTION.fills, SECTION.orders, SECTION.algo_orders):
                 part, rows = await told_by(rest, flow(symbol, start, now))
                 assert part.unproven == []
                 fills |= {(row.symbol, row.trade_id) for row in rows if isinstance(row, Fill)}
@@ -64,15 +67,12 @@ async def test_every_flow_tells_the_exchange_s_truth():
         assert fills == {(row["symbol"], str(row["trade_id"])) for row in truth["fills"]}
         assert orders
         await told_by(rest, VENUE.canary(LAG))
-        await told_by(rest, VENUE.open_orders(LAG))
-        assert not await rest.run(VENUE.order(sorted(swept.symbols)[0], "999999999"), Priority.SEAM)
-        assert (await rest.run(VENUE.exchange_info(), Priority.SEAM)).limits
+        await told_by(rest, SECTION.open_orders(LAG))
+        assert not await rest.run(SECTION.order(sorted(swept.symbols)[0], "999999999"), Priority.SEAM)
+        assert (await rest.run(SECTION.exchange_info(), Priority.SEAM)).limits
         await rest.run(VENUE.rights(), Priority.SEAM)
-        created = VENUE.parse_listen_key(await rest.send(VENUE.listen_key_create(), Priority.KEEPALIVE))
-        assert (
-            VENUE.parse_listen_key(await rest.send(VENUE.listen_key_keepalive(), Priority.KEEPALIVE))
-            == created
-        )
+        created = DOOR.parse(await rest.send(DOOR.create, Priority.KEEPALIVE))
+        assert DOOR.parse(await rest.send(DOOR.keepalive(created), Priority.KEEPALIVE)) == created
 
 
 async def test_a_wrong_secret_is_refused():

@@ -66,6 +66,8 @@ class Markets:
 
     async def run(self) -> None:
         """Follow until cancelled; a bug met here must not end the accounts."""
+        if not self.active:
+            return
         try:
             await self._follow()
         except Exception:

@@ -54,11 +54,9 @@ def order_row(order: SpotOrder) -> Row:
     return row
 
 
-def trade_row(fill: SpotFill) -> Row:
-    """Print a row of myTrades."""
+def _execution(fill: SpotFill) -> Row:
+    """Print what a trade and an allocation have in common."""
     return {
-        "symbol": fill.symbol,
-        "id": fill.trade_id,
         "orderId": fill.order_id,
         "orderListId": fill.list_id,
         "price": eight(fill.price),
@@ -69,6 +67,15 @@ def trade_row(fill: SpotFill) -> Row:
         "time": fill.time_ms,
         "isBuyer": fill.side == "BUY",
         "isMaker": fill.maker,
+    }
+
+
+def trade_row(fill: SpotFill) -> Row:
+    """Print a row of myTrades."""
+    return {
+        "symbol": fill.symbol,
+        "id": fill.trade_id,
+        **_execution(fill),
         "isBestMatch": True,
     }
 
@@ -79,16 +86,7 @@ def allocation_row(fill: SpotFill) -> Row:
         "symbol": fill.symbol,
         "allocationId": fill.allocation_id,
         "allocationType": "SOR",
-        "orderId": fill.order_id,
-        "orderListId": fill.list_id,
-        "price": eight(fill.price),
-        "qty": eight(fill.quantity),
-        "quoteQty": eight(fill.quote),
-        "commission": eight(fill.commission),
-        "commissionAsset": fill.commission_asset,
-        "time": fill.time_ms,
-        "isBuyer": fill.side == "BUY",
-        "isMaker": fill.maker,
+        **_execution(fill),
         "isAllocator": False,
     }
 

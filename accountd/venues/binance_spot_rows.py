@@ -58,36 +58,31 @@ class OrderRow(msgspec.Struct, rename="camel", gc=False):
     working_floor: str | None = None
 
 
-class TradeRow(msgspec.Struct, rename="camel", gc=False):
+class _ExecutionRow(msgspec.Struct, rename="camel", gc=False, kw_only=True):
+    """What a trade and an allocation have in common."""
+
+    symbol: str
+    order_id: int
+    price: Decimal
+    qty: Decimal
+    time: int
+    is_buyer: bool
+    quote_qty: Decimal | None = None
+    commission: Decimal | None = None
+    commission_asset: str | None = None
+    is_maker: bool | None = None
+
+
+class TradeRow(_ExecutionRow, rename="camel", gc=False, kw_only=True):
     """One row of GET myTrades."""
 
-    symbol: str
     id: int
-    order_id: int
-    price: Decimal
-    qty: Decimal
-    time: int
-    is_buyer: bool
-    quote_qty: Decimal | None = None
-    commission: Decimal | None = None
-    commission_asset: str | None = None
-    is_maker: bool | None = None
 
 
-class AllocationRow(msgspec.Struct, rename="camel", gc=False):
+class AllocationRow(_ExecutionRow, rename="camel", gc=False, kw_only=True):
     """One row of GET myAllocations."""
 
-    symbol: str
     allocation_id: int
-    order_id: int
-    price: Decimal
-    qty: Decimal
-    time: int
-    is_buyer: bool
-    quote_qty: Decimal | None = None
-    commission: Decimal | None = None
-    commission_asset: str | None = None
-    is_maker: bool | None = None
 
 
 class ListRow(msgspec.Struct, rename="camel", gc=False):

@@ -19,7 +19,6 @@ class PublicMarket:
         self.open = []
         self.opened = 0
         self.controls = []
-        self.refuse = 0
 
     async def serve_one(self, socket):
         path = socket.request.path.partition("?")[0]

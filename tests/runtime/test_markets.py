@@ -90,6 +90,16 @@ async def test_a_traded_symbol_is_followed_on_the_right_routes(database_url, tmp
         assert known == ["60000.10000000", "59999.90", "60000.20"]
 
 
+async def test_nothing_asked_for_costs_nothing(sqlite_url, tmp_path):
+    """With the public market off there is no loop beside the accounts."""
+    async with recording(sqlite_url) as stage:
+        budget = ConnectBudget(150, timedelta(minutes=5), CLOCK)
+        markets = Markets(Settings(tmp_path).load(), stage.recorder, budget, Metrics(), CLOCK)
+        async with asyncio.timeout(5):
+            await markets.run()
+        assert markets.feeds == {}
+
+
 async def test_the_coin_that_fees_are_paid_in_is_followed(sqlite_url, tmp_path):
     """A fee in BNB brings the price of BNB in the coin that the symbol is quoted in."""
     async with following(sqlite_url, tmp_path) as (market, stage, _):

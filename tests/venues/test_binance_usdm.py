@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from accountd.core.told import FILLS, Fill, Notice, Order, Snapshot
 from accountd.errors import BadRequest, KeyRefused, VenueUnavailable
 from accountd.venues import open_venue
-from accountd.venues.base import Ack, Call, Page, Reply, Rights, from_ms, to_ms, urls_of
+from accountd.venues.base import Ack, Call, Rights, from_ms, to_ms, urls_of
 from accountd.venues.doors import StreamOptions
+from tests.venues.retelling import drive
 from tests.venues.tape import AT, frame, load, raw
 
 VENUE = open_venue("binance-usdm")
@@ -20,27 +21,6 @@ KEY = load("POST_fapi_v1_listenKey")["listenKey"]
 LIVE = urls_of(VENUE.hosts, "live")
 (MARKET,) = VENUE.sections
 (DOOR,) = VENUE.doors(LIVE, StreamOptions())
-
-
-def drive(flow, answer):
-    """Run a flow against ``answer(call)`` (a body, or an error); return its result, calls and pages."""
-    calls, pages = [], []
-    try:
-        step = next(flow)
-        while True:
-            if isinstance(step, Page):
-                pages.append(step)
-                step = flow.send(None)
-                continue
-            calls.append(step)
-            assert len(calls) < 500
-            body = answer(step)
-            if isinstance(body, Exception):
-                step = flow.throw(body)
-            else:
-                step = flow.send(Reply(body=body if isinstance(body, bytes) else frame(body), fetched_at=AT))
-    except StopIteration as done:
-        return done.value, calls, pages
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,13 @@ def moves(path: str, tree: ast.AST) -> Iterator[str]:
             yield f"{path}:{node.lineno} calls {ast.unparse(node.func)}()"
 
 
+def misses_cancellation(path: str, tree: ast.AST) -> Iterator[str]:
+    """`asyncio.wait_for` loses a cancellation that arrives with a result, before Python 3.12."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("wait_for"):
+            yield f"{path}:{node.lineno} calls wait_for(), use asyncio.timeout()"
+
+
 def findings(path: str, source: str) -> list[str]:
     """Return every broken rule of one file."""
     tree = ast.parse(source)
@@ -157,6 +164,7 @@ def findings(path: str, source: str) -> list[str]:
         *lacks_docstring(path, tree),
         *uses_float(path, tree),
         *moves(path, tree),
+        *misses_cancellation(path, tree),
     ]
 
 
@@ -206,6 +214,7 @@ LONG_FUNCTION = "def f():\n" + "    a = 1\n" * FUNCTION_LINES
         ("accountd/core/x.py", "import random", "imports random"),
         ("accountd/core/x.py", "import uuid\na = uuid.uuid4()", "calls uuid.uuid4()"),
         ("accountd/core/x.py", "import asyncio", "imports asyncio"),
+        ("accountd/sinks/x.py", "import asyncio\nasyncio.wait_for(a, 1)", "calls wait_for()"),
     ],
 )
 def test_rule_bites(path, code, told):

@@ -41,7 +41,8 @@ class Auditor:
         """Audit after each sweep for ever; a database in trouble is tried again with the next."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.due.wait(), EVERY)
+                async with asyncio.timeout(EVERY):
+                    await self.due.wait()
             self.due.clear()
             try:
                 await self.audit()

@@ -95,7 +95,8 @@ class Monitor:
         again = {key: one for key, one in found.items() if key in self.firing and self._due(key, now)}
         if fresh or gone or again:
             try:
-                await asyncio.wait_for(self._write(fresh, gone, again, now), 2 * DATABASE_PATIENCE)
+                async with asyncio.timeout(2 * DATABASE_PATIENCE):
+                    await self._write(fresh, gone, again, now)
             except (TimeoutError, DatabaseError):
                 log.warning("conditions wait for the database")
 

@@ -30,6 +30,7 @@ from accountd.runtime.recorder import Recorder
 from accountd.runtime.rest import RestClient
 from accountd.runtime.rounds import Step
 from accountd.runtime.session import AccountRunner
+from accountd.runtime.tasks import end
 from accountd.settings_model import Settings
 from accountd.store import migrate
 from accountd.store.engine import reader_engine, reading, writer_engine
@@ -163,9 +164,9 @@ class Daemon:
         try:
             return await self._until(stop, listener, tasks, accounts)
         finally:
-            await _end(accounts)
+            await end(*accounts, patience=STOP_WITHIN)
             await post.stop(STOP_WITHIN / 2)
-            await _end(tasks)
+            await end(*tasks)
             await checkpoints.stop()
             for client in clients.values():
                 await client.aclose()
@@ -234,12 +235,6 @@ def _step(progress: Progress | None, metrics: Metrics) -> Step:
             progress.done(account)
 
     return step
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass(slots=True)

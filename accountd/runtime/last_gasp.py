@@ -18,6 +18,7 @@ from accountd.core.schedule import retry_at
 from accountd.errors import SinkError
 from accountd.runtime.dispatcher import RetrySettings
 from accountd.runtime.recorder import Recorder
+from accountd.runtime.tasks import end
 from accountd.sinks.base import Message, Sink
 from accountd.store import outbox
 from accountd.store.writer import Transaction
@@ -129,9 +130,7 @@ class LastGasp:
 
     async def close(self) -> None:
         """Stop telling."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         sinks, self._tasks, self._sinks = self._sinks, [], {}
         for sink in sinks.values():
             await sink.close()

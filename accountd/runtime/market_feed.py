@@ -13,6 +13,7 @@ import structlog
 from accountd.errors import VenueError, VenueUnavailable
 from accountd.runtime.backoff import Backoff, ConnectBudget
 from accountd.runtime.clock import Clock
+from accountd.runtime.tasks import end
 from accountd.runtime.watcher import Watcher
 from accountd.settings_model import Settings
 from accountd.venues.public_streams import AT_ONCE, MOST_STREAMS, SPACING, Heard, control, decode
@@ -56,8 +57,7 @@ class Feed:
         if self.more is not None:
             await self.more.stop()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
 
     def follow(self, streams: Iterable[str]) -> None:
         """Follow more streams, from the next control frame on."""

@@ -145,7 +145,8 @@ class Recorder:
         self._stopping = True
         self._ready.set()
         try:
-            await asyncio.wait_for(self._done.wait(), deadline)
+            async with asyncio.timeout(deadline):
+                await self._done.wait()
         except TimeoutError:
             self._kill.set()
             return False

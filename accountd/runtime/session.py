@@ -36,6 +36,7 @@ from accountd.runtime.recorder import Ledger, Recorder
 from accountd.runtime.rest import RestClient
 from accountd.runtime.rounds import Ground, Step
 from accountd.runtime.sweeper import Sweeper
+from accountd.runtime.tasks import end
 from accountd.settings_model import Account, Settings
 from accountd.venues.base import KEY_EXPIRED, SHUTDOWN, TERMINATED, Decoded, Venue
 
@@ -204,7 +205,7 @@ class AccountRunner:
                 raise VenueUnavailable(f"stream lost: {reason}")
             task.result()
         finally:
-            await _end(task, lost, turn)
+            await end(task, lost, turn)
 
     async def _stay(self, link: Link) -> str:
         """Stay LIVE until the link must end; return why."""
@@ -224,7 +225,7 @@ class AccountRunner:
             self._reason = link.reason if lost.done() else self._reason
             return self._reason
         finally:
-            await _end(*tasks, lost, turn)
+            await end(*tasks, lost, turn)
 
     async def _replace(self, link: Link, reason: str) -> Link:
         """Rotate; a rotation by the clock that fails leaves the healthy socket in place for now."""
@@ -288,7 +289,8 @@ class AccountRunner:
             await link.close("stopped")
             closing = self.books.closed(link.session_id, link.alive_at, "stopped", link.frames)
             try:
-                await asyncio.wait_for(closing, CLOSE_WITHIN)
+                async with asyncio.timeout(CLOSE_WITHIN):
+                    await closing
             except TimeoutError:
                 log.warning("the database is too slow to close the session", account=self.name)
 
@@ -335,9 +337,3 @@ class AccountRunner:
         self.health.state = state
         self.health.since = self.rest.clock.now()
         self.health.detail = detail
-
-
-async def _end(*tasks: asyncio.Task[Any]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from accountd.errors import BadRequest, KeyRefused, RateLimited, VenueError, VenueGone, VenueUnavailable
 from accountd.runtime.clock import Clock
+from accountd.runtime.tasks import end
 
 log = structlog.get_logger("accountd.watcher")
 
@@ -102,11 +103,10 @@ class Watcher:
     async def close(self, reason: str = "closed by us") -> None:
         """Stop reading and close; a second call changes nothing."""
         self._lose(reason)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         with contextlib.suppress(WebSocketException, OSError, TimeoutError):
-            await asyncio.wait_for(self._socket.close(), 2)
+            async with asyncio.timeout(2):
+                await self._socket.close()
         self._socket.transport.abort()
 
     async def __aenter__(self) -> Watcher:

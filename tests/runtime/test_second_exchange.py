@@ -1,0 +1,183 @@
+"""The daemon against an exchange that its own authors' simulation had no part in, at the venue's own limits."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+
+from accountd import config
+from accountd.core.health import Health
+from accountd.core.states import State
+from accountd.runtime.daemon import Daemon
+from accountd.store import tables
+from tests.second_exchange import KEY, SECRET, Exchange, refusal
+from tests.world import Receiver, World, compare, ms
+
+# Times are shrunk; what the venue counts by the minute is not.
+SHORT = {
+    "SETTLE_AFTER": "500ms",
+    "SWEEP_INTERVAL": "2s",
+    "STALE_AFTER": "1s",
+    "RECONNECT_MAX": "500ms",
+    "REQUEST_TIMEOUT": "2s",
+    "RECHECK_AFTER": "500ms",
+    "CONNECT_BUDGET": "1000/5m",
+    "WEB__LISTEN": "",
+}
+
+
+class Stage:
+    """The second exchange, a webhook, and the daemon in this process."""
+
+    def __init__(self, url, exchange, hook, **more):
+        self.url, self.exchange, self.hook, self.more = url, exchange, hook, more
+        self.health = Health()
+        account = {
+            "VENUE": "binance-usdm", "API_KEY": KEY, "API_SECRET": SECRET,
+            "REST_URL": exchange.rest_url, "STREAM_URL": exchange.stream_url,
+        }  # fmt: skip
+        here = {"TYPE": "webhook", "URL": hook.url, "ALLOW_PRIVATE": "true", "ON": '["*"]'}
+        written = SHORT | more | {f"ACCOUNTS__MAIN__{k}": v for k, v in account.items()}
+        written |= {f"HOOKS__HERE__{k}": v for k, v in here.items()} | {"DATABASE_URL": url}
+        settings = config.load({f"ACCOUNTD_{k}": v for k, v in written.items()}, env_file=None)
+        self.stop_event = asyncio.Event()
+        self.task = asyncio.create_task(Daemon(settings, health=self.health).run(self.stop_event))
+
+    rows = World.rows
+    recorded = World.recorded
+    until = World.until
+    live = World.live
+
+    def differences(self):
+        """Compare the record with the ledger."""
+        return compare(self.exchange.ledger.truth(), self.recorded())
+
+    async def agreed(self, seconds, gaps=True):
+        """Wait until the record equals the ledger, and no gap is open; return how long that took."""
+        begun = time.monotonic()
+        while True:
+            differ = await asyncio.to_thread(self.differences)
+            c = tables.gaps.c
+            holes = self.rows(tables.gaps, c.closed_at.is_(None)) if gaps else []
+            if not differ and not holes:
+                return time.monotonic() - begun
+            if self.task.done():
+                self.task.result()
+            assert time.monotonic() < begun + seconds, f"{differ} {holes}"
+            await asyncio.sleep(0.1)
+
+    async def rang(self, seconds=10.0):
+        """Wait until every fill since the first start rang, and see that each has one id."""
+        (account,) = self.rows(tables.accounts)
+        born = ms(account["created_at"])
+        due = {(one["symbol"], str(one["id"])) for one in self.exchange.ledger.trades if one["time"] >= born}
+        await self.until(lambda: set(self.hook.fills()) >= due, seconds)
+        assert sorted(self.hook.fills()) == sorted(due)
+
+
+@asynccontextmanager
+async def stage(url, exchange=None, **more):
+    """Start everything, wait for LIVE, and see at the end that nothing forbidden was asked."""
+    async with exchange or Exchange() as exchange, Receiver() as hook:
+        made = Stage(url, exchange, hook, **more)
+        try:
+            await made.until(lambda: made.health.ready, 20)
+            yield made
+            assert made.exchange.wrong == []
+            assert made.exchange.over == 0
+        finally:
+            made.stop_event.set()
+            await asyncio.wait({made.task}, timeout=8)
+        assert made.task.result() == 0
+
+
+def everything(exchange):
+    """Let everything happen that can happen to a futures account."""
+    ledger = exchange.ledger
+    exchange.happen("place", "BTCUSDT", quantity="2", price="101")
+    first = ledger.numbers
+    exchange.happen("fill", first, "0.5")
+    exchange.happen("amend", first, "102")
+    exchange.happen("fill", first)
+    exchange.happen("place", "测试USDT", "SELL", "4", "7")
+    short = ledger.numbers
+    exchange.happen("fill", short)
+    exchange.happen("force", "测试USDT")
+    exchange.happen("force", "BTCUSDT", "adl_autoclose")
+    exchange.happen("place", "ETHUSDT")
+    exchange.happen("cancel", ledger.numbers)
+    exchange.happen("place", "ETHUSDT")
+    exchange.happen("cancel", ledger.numbers, "EXPIRED")
+    exchange.happen("fund", "ETHUSDT")
+    exchange.happen("transfer", "250.5")
+    exchange.happen("transfer", "-1.25", asset="BNB")
+    for end in ("trigger", "algo_ends"):
+        exchange.happen("algo", "ETHUSDT")
+        exchange.happen(end, ledger.numbers)
+
+
+async def test_everything_is_followed(sqlite_url):
+    """All that can happen, told by stream and REST, is in the record as in the ledger."""
+    async with stage(sqlite_url) as made:
+        everything(made.exchange)
+        await made.agreed(20)
+        await made.rang()
+
+
+async def trade(made, count, rate=50.0):
+    """Let the account trade at a pace, a little of everything."""
+    exchange, rng = made.exchange, made.exchange.rng
+    for n in range(count):
+        symbol = rng.choice(exchange.ledger.symbols)
+        exchange.happen("place", symbol, rng.choice(("BUY", "SELL")), "1", str(rng.randint(90, 110)))
+        number = exchange.ledger.numbers
+        if n % 5 == 0:
+            exchange.happen("fill", number, "0.4")
+        exchange.happen(*(("cancel", number) if n % 5 == 1 else ("fill", number)))
+        if n % 10 == 3:
+            exchange.happen("fund", symbol)
+        await asyncio.sleep(1 / rate)
+
+
+async def test_a_cut_with_a_burst_in_it_heals_in_time(sqlite_url):
+    """A thousand fills while the stream is cut are all there within 15 s of the reconnection, gaps closed."""
+    async with stage(sqlite_url) as made:
+        await trade(made, 20)
+        made.exchange.cut(2.0)
+        made.exchange.happen("burst", 1000)
+        everything(made.exchange)
+        await asyncio.sleep(2.0)
+        await made.until(made.live, 15)
+        assert await made.agreed(15) < 15
+        await made.rang()
+
+
+FAULTS = {
+    "expiry, told": lambda ex: ex.expire(),
+    "expiry, untold": lambda ex: ex.expire(told=False),
+    "duplicates": lambda ex: ex.chance.update(duplicate=0.5),
+    "reorder": lambda ex: ex.chance.update(reorder=0.4),
+    "drop": lambda ex: ex.chance.update(drop=0.3),
+    "REST lag": lambda ex: setattr(ex, "lag", 0.4),
+    "429": lambda ex: ex.storm.extend([refusal(429, -1003, "Too many requests.")] * 2) or ex.cut(0.2),
+    "503": lambda ex: ex.storm.extend([refusal(503)] * 10) or ex.cut(0.2),
+    "-1008": lambda ex: ex.storm.extend([refusal(503, -1008, "Request throttled.")] * 5) or ex.cut(0.2),
+    "-1109": lambda ex: ex.storm.extend([refusal(400, -1109, "Invalid account.")] * 5) or ex.cut(0.2),
+    "-2015": lambda ex: ex.storm.extend([refusal(401, -2015, "Invalid API-key.")] * 2) or ex.cut(0.2),
+    "clock": lambda ex: setattr(ex.ledger, "skew", 30_000),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_faults_heal(sqlite_url, name):
+    """After each fault the record equals the ledger soon, and every fill rang once."""
+    async with stage(sqlite_url, KEEPALIVE_INTERVAL="1s") as made:
+        await trade(made, 20)
+        FAULTS[name](made.exchange)
+        await trade(made, 100)
+        made.exchange.chance.update(drop=0.0, duplicate=0.0, reorder=0.0)
+        made.exchange.lag = 0.0
+        await made.until(made.live, 15)
+        print("took", await made.agreed(60), made.exchange.spent)
+        await made.rang()

@@ -11,7 +11,6 @@ import json
 import random
 import time
 from collections import deque
-from decimal import Decimal
 from urllib.parse import parse_qs, urlsplit
 
 import uvicorn
@@ -20,7 +19,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Response as Refusal
 
 from tests.second_ledger import Ledger
 

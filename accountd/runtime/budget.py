@@ -27,14 +27,35 @@ class Priority(IntEnum):
     BACKFILL = 4
 
 
-# The part of the share that each priority may use up, so that what is urgent never finds it empty.
+# The part of the share that each priority and those below it may use up together, so that what is urgent
+# never finds it empty.
 REACH = {
-    Priority.KEEPALIVE: 1.0,
-    Priority.SEAM: 0.98,
-    Priority.CANARY: 0.9,
-    Priority.SWEEP: 0.6,
-    Priority.BACKFILL: 0.35,
+    Priority.CANARY: 0.6,
+    Priority.SWEEP: 0.5,
+    Priority.BACKFILL: 0.2,
 }
+# The part of the share that a minute may hold when each of these asks; all others leave room for them.
+ROOM = {Priority.KEEPALIVE: 1.0, Priority.SEAM: 0.98}
+PACED_ROOM = 0.8
+# What can wait is spread over the minute: this part of its reach at once, the rest at an even pace.
+AT_ONCE = 0.4
+
+
+class _Bucket:
+    """What a priority and those below it may spend now; it fills by itself, evenly."""
+
+    def __init__(self) -> None:
+        self.spent = 0.0
+        self.at = 0.0
+
+    def delay(self, now: float, weight: float, reach: float) -> float:
+        """Return seconds until ``weight`` may be spent; more than the whole bucket needs a full one."""
+        self.spent = max(0.0, self.spent - (now - self.at) * (1 - AT_ONCE) * reach / WINDOW)
+        self.at = now
+        over = self.spent + min(weight, AT_ONCE * reach) - AT_ONCE * reach
+        if over <= 1e-6 or reach <= 0:
+            return 0.0
+        return max(0.001, over * WINDOW / ((1 - AT_ONCE) * reach))
 
 
 class _Waiter:
@@ -59,6 +80,7 @@ class _Pool:
         self.shares: dict[tuple[Priority, Hashable], float] = {}  # ... for each of those who ask
         self.told_used = 0
         self.told_until = 0.0
+        self.buckets = {priority: _Bucket() for priority in REACH}
 
     def due(self, priority: Priority, who: Hashable, weight: int) -> float:
         """Return when a request is due, in weight shared out so far: start-time fair queueing."""
@@ -70,15 +92,30 @@ class _Pool:
         while self.spent and self.spent[0][0] <= now - WINDOW:
             self.used -= self.spent.popleft()[1]
 
-    def delay(self, now: float, weight: int, room: float, crowded: float) -> float:
-        """Return seconds until ``weight`` fits into ``room``, and everybody's below ``crowded``; 0 = now."""
+    def delay(self, now: float, weight: int, priority: Priority, share: float, spare: float = 0.0) -> float:
+        """Return seconds until ``weight`` fits; 0 = now. ``spare`` is the part of a bucket that must be left.
+
+        Nothing goes while everybody on the address is about to cross the limit, but keep-alives.
+        """
         if now < self.paused_until:
             return self.paused_until - now
-        if self.limit and now < self.told_until and self.told_used + weight > crowded:
+        if not self.limit:
+            return 0.0
+        crowded = self.limit * (1.0 if priority is Priority.KEEPALIVE else CROWDED)
+        if now < self.told_until and self.told_used + weight > crowded:
             return self.told_until - now
+        whole = self.limit * share
+        paced = [
+            bucket.delay(now, weight + spare * AT_ONCE * REACH[name] * whole, REACH[name] * whole)
+            for name, bucket in self.buckets.items() if name <= priority
+        ]  # fmt: skip
+        return max([self._window(now, weight, whole * ROOM.get(priority, PACED_ROOM)), *paced])
+
+    def _window(self, now: float, weight: int, room: float) -> float:
+        """Return seconds until ``weight`` fits into what the last minute left of ``room``."""
         self.expire(now)
         used = self.used
-        if not self.limit or used == 0 or used + weight <= room:
+        if used == 0 or used + weight <= room:
             return 0.0  # a call heavier than the whole room goes when nothing else did
         for at, spent in self.spent:
             used -= spent
@@ -86,11 +123,19 @@ class _Pool:
                 return max(at + WINDOW - now, 0.001)
         return WINDOW  # cannot be: with everything expired, used is 0
 
+    def spend(self, now: float, weight: int, priority: Priority) -> None:
+        self.spent.append((now, weight))
+        self.used += weight
+        for name, bucket in self.buckets.items():
+            if name <= priority:
+                bucket.spent += weight
+
 
 class Budget:
     """The weight that all accounts of this process may use, ``share`` of each pool's limit in any 60 s.
 
     The window slides, so the venue's own fixed minute, wherever it starts, never holds more than the share.
+    What can wait is spread over the minute and leaves a reserve: a reconnect finds its weight at any moment.
     Inside a priority the order is first come, first served, whichever account asks.
     """
 
@@ -117,14 +162,22 @@ class Budget:
         """Return seconds until the pool may be used again; 0 when it may."""
         return max(0.0, self._pool(pool).paused_until - self._clock.monotonic())
 
+    def wait(self, pool: str, weight: int, priority: Priority) -> float:
+        """Return seconds until ``weight`` may be spent at once; 0 when it may now."""
+        state = self._pool(pool)
+        return state.delay(self._clock.monotonic(), weight, priority, self._share)
+
     def has_room(self, pool: str, weight: int, priority: Priority) -> bool:
-        """Say whether ``weight`` may be spent at once: half of the room freely, the rest at an even pace."""
+        """Say whether ``weight`` may be spent at once and leaves half of the room to others; the rest goes
+        at an even pace."""
         state, now = self._pool(pool), self._clock.monotonic()
-        room = state.limit * self._share * REACH[priority]
-        if state.waiters or state.delay(now, weight, room, state.limit * CROWDED) > 0:
+        if state.waiters or state.delay(now, weight, priority, self._share, spare=0.5) > 0:
             return False
+        if priority in REACH or not state.limit:
+            return True
+        room = state.limit * self._share * ROOM[priority]
         last = state.spent[-1][0] if state.spent else now - WINDOW
-        return not room or state.used + weight <= room / 2 or now - last >= WINDOW * weight / room
+        return state.used + weight <= room / 2 or now - last >= WINDOW * weight / room
 
     async def acquire(self, pool: str, weight: int, priority: Priority, who: Hashable = None) -> None:
         """Wait until ``weight`` may be spent, and spend it.
@@ -142,11 +195,9 @@ class Budget:
                     await waiter.first.wait()
                     continue
                 now = self._clock.monotonic()
-                crowded = state.limit * (1.0 if priority is Priority.KEEPALIVE else CROWDED)
-                wait = state.delay(now, weight, state.limit * self._share * REACH[priority], crowded)
+                wait = state.delay(now, weight, priority, self._share)
                 if wait <= 0:
-                    state.spent.append((now, weight))
-                    state.used += weight
+                    state.spend(now, weight, priority)
                     state.served[priority] = max(state.served.get(priority, 0.0), waiter.rank[1])
                     return
                 await self._clock.sleep(wait)

@@ -79,6 +79,7 @@ class Duties:
         since = link.proven_at or link.opened_at
         while True:
             await self.clock.sleep(self.settings.sweep_interval.total_seconds())
+            await self.rest.until_room(self.sweeper.cost, Priority.SWEEP)
             try:
                 done = await self.sweeper.sweep(Priority.SWEEP)
                 await self.books.bridged(since, done.proven, done.now)
@@ -161,6 +162,8 @@ class Duties:
 
     async def _canary(self, link: Link) -> None:
         """Nothing arrives: ask REST, cheaply, whether there was nothing to tell."""
+        if not self.rest.has_room(self.sweeper.look_cost, Priority.CANARY):
+            return  # hints come first; the next look is soon
         try:
             drifted = await self.sweeper.drift()
         except VenueError as error:

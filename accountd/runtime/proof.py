@@ -262,7 +262,7 @@ async def vanished(sweeper: Sweeper, job: Round) -> None:
         await sweeper.recorder.record(local.missing(sweeper.account, missing, job.now, now))
 
 
-async def absent(sweeper: Sweeper, job: Round, swept: Swept) -> None:
+async def absent(sweeper: Sweeper, job: Round, swept: Swept, name: str) -> None:
     """Say, once, which parts of a history this environment does not have."""
     new = sorted(set(swept.absent) - sweeper.absent)
     if not new:
@@ -272,7 +272,7 @@ async def absent(sweeper: Sweeper, job: Round, swept: Swept) -> None:
     def write(tx: Transaction) -> None:
         for part in new:
             detail = {"what": part, "why": "does not exist in this environment"}
-            subject = f"{TRANSFERS}:{part}"
+            subject = f"{name}:{part}"
             tx.open_finding(sweeper.account, "history_absent", "warning", subject, detail, job.now)
 
     await sweeper.recorder.submit(write)

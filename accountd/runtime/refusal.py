@@ -26,7 +26,7 @@ from accountd.venues.base import Ack, Call, from_ms
 
 LONGEST_BAN = 3 * 86400.0  # seconds: the venue's own maximum
 BAN_WITHOUT_END = 120.0  # ... and its minimum
-LIMIT_WITHOUT_END = 60.0
+MINUTE = 60.0  # the venue counts by the minute of its own clock
 WAF_PAUSE = 30.0
 BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 BY_CODE: dict[int, type[VenueError]] = {
@@ -39,16 +39,18 @@ BY_CODE: dict[int, type[VenueError]] = {
     -2015: KeyRefused,
     -1000: VenueUnavailable,
     -1001: VenueUnavailable,
+    -1004: VenueUnavailable,
     -1006: VenueUnavailable,
     -1007: VenueUnavailable,
     -1008: VenueUnavailable,
     -1016: VenueUnavailable,
+    -1109: VenueUnavailable,  # "Invalid account": told of good accounts while the venue is maintained
 }
 
 
 class _Refusal(msgspec.Struct):
     code: int | None = None
-    msg: str = ""
+    msg: str | None = None
 
 
 def refusal_of(
@@ -86,7 +88,7 @@ def refusal_of_ack(method: str, ack: Ack, venue_now: datetime) -> VenueError:
         until = BANNED_UNTIL.search(ack.error or "")
         end = ack.retry_at or (from_ms(int(until[1])) if until else None)
         banned = status == 418 or until is not None
-        seconds = BAN_WITHOUT_END if banned else LIMIT_WITHOUT_END
+        seconds = BAN_WITHOUT_END if banned else _rest_of_the_minute(venue_now)
         if end is not None:
             seconds = max(0.0, (end - venue_now).total_seconds())
         return (Banned if banned else RateLimited)(
@@ -97,10 +99,10 @@ def refusal_of_ack(method: str, ack: Ack, venue_now: datetime) -> VenueError:
 
 def _read(body: bytes) -> tuple[int | None, str]:
     try:
-        told = msgspec.json.decode(body, type=_Refusal)
+        told = msgspec.json.decode(body, type=_Refusal, strict=False)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None, ""  # HTML: nothing in it is for us
-    return told.code, told.msg
+    return told.code, told.msg or ""
 
 
 def _limited(
@@ -113,9 +115,14 @@ def _limited(
         seconds = max(seconds or 0.0, (from_ms(int(until[1])) - venue_now).total_seconds())
     banned = status == 418 or until is not None
     if seconds is None or seconds <= 0:
-        seconds = BAN_WITHOUT_END if banned else LIMIT_WITHOUT_END
+        seconds = BAN_WITHOUT_END if banned else _rest_of_the_minute(venue_now)
     kind = Banned if banned else RateLimited
     return kind(text, status=status, code=code, retry_after=min(seconds, LONGEST_BAN))
+
+
+def _rest_of_the_minute(venue_now: datetime) -> float:
+    """Return seconds until the venue counts anew, and one more: its clock is known to a second."""
+    return min(MINUTE, MINUTE - venue_now.second - venue_now.microsecond / 1_000_000 + 1)
 
 
 def _kind(status: int, code: int | None, body: bytes) -> type[VenueError]:

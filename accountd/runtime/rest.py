@@ -114,6 +114,17 @@ class RestClient:
         """Wait until ``weight`` may be spent on what is not REST: sockets count against the same pools."""
         await self.budget.acquire(self.pool(pool), weight, priority, self)
 
+    def has_room(self, costs: Mapping[str, int], priority: Priority) -> bool:
+        """Say whether each pool has so much weight to spare at once, half of the room left to others."""
+        rooms = (self.budget.has_room(self.pool(pool), cost, priority) for pool, cost in costs.items())
+        return all(rooms)
+
+    async def until_room(self, costs: Mapping[str, int], priority: Priority) -> None:
+        """Wait until as much may be spent at once, by pool: who then begins need not stop on its way."""
+        for pool, weight in costs.items():
+            while (wait := self.budget.wait(self.pool(pool), weight, priority)) > 0:
+                await self._ticks.sleep(wait)
+
     def ws_params(self, request: Request) -> dict[str, str | int]:
         """Return a WebSocket request's parameters, signed where it asks for that."""
         told: dict[str, str | int] = dict(request.params)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from accountd.core.beliefs import order_key
 from accountd.core.changes import OrderKey
+from accountd.core.told import ALGO_ORDERS, ORDERS, Balance, Fill, Order, Position, Snapshot, Transfer
 from accountd.runtime.budget import Priority
 from accountd.venues.base import Page, Section, Swept, SymbolInfo, Window
 
 Cursors = dict[tuple[str, str, str], tuple[datetime, datetime]]
 Step = Callable[[str, int, int], None]
 FEW = 24  # a market with no more symbols than this is swept whole, every time
+ONE_BY_ONE = 8  # ... and in one with no more than this, each question costs less by symbol
 BY_ID = {"fromId", "orderId", "algoId"}
 BY_TIME = {"startTime", "endTime", "startTimestamp", "endTimestamp", "beginTime"}
 
@@ -39,6 +42,11 @@ class Ground:
     def is_small(self) -> bool:
         """Say whether there are so few symbols that all are read, every time."""
         return len(self.symbols) <= FEW
+
+    @property
+    def is_tiny(self) -> bool:
+        """Say whether there are so few symbols that asking for each is cheaper than for all at once."""
+        return 0 < len(self.symbols) <= ONE_BY_ONE
 
     def sweepable(self) -> set[str]:
         """Return every symbol that may have a history at all."""
@@ -103,6 +111,33 @@ class Round:
     snapshot: Read | None = None
     postponed: bool = False  # movements of money waited for weight
     fills: defaultdict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    cost: Counter[str] = field(default_factory=Counter)  # weight by pool
+
+    def note(self, page: Page) -> None:
+        """Take what a page shows, and what it cost."""
+        self.cost[page.call.pool] += page.call.weight
+        for told in page.told:
+            self._note(told)
+
+    def _note(self, told: object) -> None:
+        if isinstance(told, Snapshot) and told.dataset in (ORDERS, ALGO_ORDERS):
+            kind = "order" if told.dataset == ORDERS else "algo"
+            self.shown |= {(told.market, symbol, kind, name) for symbol, name in told.keys}
+        elif isinstance(told, Order):
+            self.symbols[told.market].add(told.symbol)
+            self.shown.add(order_key(told))
+        elif isinstance(told, Fill):
+            self.fills[told.market, told.symbol].add(told.trade_id)
+        elif isinstance(told, Position):
+            if told.quantity:
+                self.symbols[told.market].add(told.symbol)
+        elif isinstance(told, Balance):
+            if told.total:
+                self.assets[told.market].add(told.asset)
+        elif isinstance(told, Transfer):
+            self.assets[told.market].add(told.asset)
+            if told.symbol:
+                self.symbols[told.market].add(told.symbol)
 
     def read(self, market: str, dataset: str, symbol: str, start: datetime) -> Read:
         """Begin to read a dataset from ``start`` on."""
@@ -121,3 +156,11 @@ class Round:
     def order_names(self) -> set[str]:
         """Name the orders that the venue showed, as findings name them."""
         return {":".join(("order", *key)) for key in self.shown}
+
+
+def weights(pages: Iterable[Page]) -> Counter[str]:
+    """Return what pages cost, by pool."""
+    cost: Counter[str] = Counter()
+    for page in pages:
+        cost[page.call.pool] += page.call.weight
+    return cost

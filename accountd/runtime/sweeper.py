@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 
-from accountd.core.beliefs import order_key
 from accountd.core.drift import differs
 from accountd.core.ringing import stamp
 from accountd.core.told import (
@@ -17,20 +16,14 @@ from accountd.core.told import (
     ORDERS,
     REST,
     TRANSFERS,
-    Balance,
-    Fill,
-    Order,
-    Position,
-    Snapshot,
     Telling,
 )
-from accountd.core.told import Transfer as TransferTold
 from accountd.errors import BadRequest, VenueError
 from accountd.runtime import history, proof
 from accountd.runtime.budget import Priority
 from accountd.runtime.recorder import Ledger, Recorder
 from accountd.runtime.rest import RestClient
-from accountd.runtime.rounds import Cursors, Ground, Read, Round, Step
+from accountd.runtime.rounds import Cursors, Ground, Read, Round, Step, weights
 from accountd.store.proving import FOR_EVER
 from accountd.store.writer import Transaction
 from accountd.venues.base import Page, Venue
@@ -68,6 +61,8 @@ class Sweeper:
         self.wanted: datetime | None = None  # history from then on was asked for (`accountd backfill`)
         self.swept: Callable[[Priority], None] = lambda priority: None  # called after each whole sweep
         self.absent: set[str] = set()  # parts of histories that this environment was found not to have
+        self.cost: Mapping[str, int] = {}  # weight by pool of the last slow sweep
+        self.look_cost: Mapping[str, int] = {}  # ... of the last look at a cheap snapshot
         self._lock = asyncio.Lock()
         self._income = asyncio.Lock()  # a sweep that waits for its weight must not hold up the income
 
@@ -95,6 +90,8 @@ class Sweeper:
             if not seam:
                 await proof.vanished(self, job)
             await proof.prove(self, job, cursors)
+            if priority is Priority.SWEEP:
+                self.cost = job.cost
             self.swept(priority)
             return job
 
@@ -162,6 +159,7 @@ class Sweeper:
             pages.append(page)
 
         await self.rest.run(self.venue.canary(self.settle), Priority.CANARY, keep)
+        self.look_cost = weights(pages)
         told = [one for page in pages for one in page.told]
         if not await self.recorder.submit(lambda _: differs(self.ledger.beliefs, told)):
             return False
@@ -201,8 +199,10 @@ class Sweeper:
         snapshot = self.venue.snapshot(self.settle)
         await self.rest.run(snapshot, job.priority, self.recording(job, job.snapshot))
         for ground in self.grounds:
-            flow = ground.section.open_orders(self.settle)
-            await self.rest.run(flow, job.priority, self.recording(job))
+            known = {*ground.symbols, *await self.known(ground.market)} if ground.is_tiny else ()
+            flow = ground.section.open_orders(self.settle, known)
+            swept = await self.rest.run(flow, job.priority, self.recording(job))
+            await proof.absent(self, job, swept, ALGO_ORDERS)
 
     async def _transfers(self, job: Round, ground: Ground, cursors: Cursors) -> None:
         if not ground.has(TRANSFERS):
@@ -213,7 +213,7 @@ class Sweeper:
             flow = ground.section.transfers(begin, end, sorted(self.pinned))
             swept = await self.rest.run(flow, job.priority, self.recording(job, read))
             job.took(ground.market, TRANSFERS, swept)
-            await proof.absent(self, job, swept)
+            await proof.absent(self, job, swept, TRANSFERS)
             if swept.postponed:
                 job.postponed = True
                 job.reads.pop((ground.market, TRANSFERS, ""), None)
@@ -222,7 +222,7 @@ class Sweeper:
                 await proof.piece(self, job, (ground.market, TRANSFERS, ""), begin, end)
 
     async def _whole_orders(self, job: Round, ground: Ground, cursors: Cursors) -> None:
-        if ground.orders_whole is False:
+        if ground.orders_whole is False or ground.is_tiny:
             return
         start = self.start(cursors, ground, ORDERS, "", job.now, job.margin)
         flow, read = ground.section.orders(None, start, job.now), Read(start)
@@ -356,31 +356,10 @@ class Sweeper:
         async def record(page: Page) -> None:
             if read is not None:
                 read.note(page)
-            for told in page.told:
-                self._notes(job, told)
+            job.note(page)
             await self._record(page)
 
         return record
-
-    def _notes(self, job: Round, told: object) -> None:
-        if isinstance(told, Snapshot) and told.dataset in (ORDERS, ALGO_ORDERS):
-            kind = "order" if told.dataset == ORDERS else "algo"
-            job.shown |= {(told.market, symbol, kind, name) for symbol, name in told.keys}
-        elif isinstance(told, Order):
-            job.symbols[told.market].add(told.symbol)
-            job.shown.add(order_key(told))
-        elif isinstance(told, Fill):
-            job.fills[told.market, told.symbol].add(told.trade_id)
-        elif isinstance(told, Position):
-            if told.quantity:
-                job.symbols[told.market].add(told.symbol)
-        elif isinstance(told, Balance):
-            if told.total:
-                job.assets[told.market].add(told.asset)
-        elif isinstance(told, TransferTold):
-            job.assets[told.market].add(told.asset)
-            if told.symbol:
-                job.symbols[told.market].add(told.symbol)
 
     async def _record(self, page: Page) -> None:
         telling = Telling(

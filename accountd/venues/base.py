@@ -137,6 +137,7 @@ class Swept(msgspec.Struct, kw_only=True):
             symbols=self.symbols | other.symbols,
             unproven=[*self.unproven, *other.unproven],
             supported=self.supported and other.supported,
+            absent=[*self.absent, *other.absent],
         )
 
 
@@ -299,7 +300,9 @@ class Section(Protocol):
         """Say how likely a symbol that nothing names is, for ``assets`` held or moved: 0 = swept with
         every slow sweep, 1 and more = explored in this order, None = never."""
 
-    def open_orders(self, lag: timedelta) -> Flow[Swept]: ...
+    def open_orders(self, lag: timedelta, symbols: Collection[str] = ()) -> Flow[Swept]:
+        """Tell all open orders. ``symbols``, if any, are all that there are, and so few that asking for
+        each may be cheaper."""
 
     def orders(self, symbol: str | None, start: datetime, end: datetime) -> Flow[Swept]: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 import msgspec
@@ -72,11 +72,15 @@ class Asking:
         call = self.call(kind, params, weight=weight)
         return (yield from fetch(call, lambda asked, reply: self.read(asked, reply, lag), Swept()))
 
-    def listed(self, kinds: tuple[str, ...], lag: timedelta) -> Flow[Swept]:
-        """Ask for pages that list all open orders of some kind."""
+    def listed(
+        self, kinds: tuple[str, ...], lag: timedelta, symbols: Collection[str] = (), each: int = 1
+    ) -> Flow[Swept]:
+        """Ask for pages that list all open orders of some kind; by symbol, if ``symbols`` are
+        given, for ``each`` of weight."""
         swept = Swept()
-        for kind in kinds:
-            page = yield from self.page(kind, lag)
+        for kind, symbol in [(kind, symbol) for kind in kinds for symbol in sorted(symbols) or [""]]:
+            params = (("symbol", symbol),) if symbol else ()
+            page = yield from self.page(kind, lag, params, each if symbol else None)
             found = [row for row in page.told if isinstance(row, Order)]
             swept.calls += 1
             swept.rows += len(found)

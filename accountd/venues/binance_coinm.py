@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 
 from accountd.core.told import ALGO_ORDERS, BALANCES, FILLS, ORDERS, POSITIONS, TRANSFERS
 from accountd.errors import BadRequest
 from accountd.venues import binance_futures_rows as rows_of
-from accountd.venues.base import AccountState, Flow, Retention, Swept, Urls
+from accountd.venues.base import AccountState, Flow, Retention, Urls
 from accountd.venues.binance import read
 from accountd.venues.binance_asking import Asked, Asking
 from accountd.venues.binance_contracts import COINM
@@ -48,7 +48,6 @@ INCOME_TYPES = (
 )  # fmt: skip
 A_YEAR = timedelta(days=365) - timedelta(seconds=1)
 NOTHING = timedelta(0)
-NO_SUCH_PATH = 404
 # Paths and weights since the integration with USDⓈ-M; all-symbol weights where a symbol may be left out.
 TABLE = {
     "account": Asked(path="/dapi/v1/account", weight=5),
@@ -81,31 +80,6 @@ class _Mode(msgspec.Struct, rename="camel"):
     dual_side_position: bool = False
 
 
-class Market(FuturesSection):
-    """COIN-M's market. Its conditional orders moved to the algo service in 2026, not everywhere at once:
-    where the path does not exist there are none, and plain orders carry the conditions."""
-
-    def open_orders(self, lag: timedelta) -> Flow[Swept]:
-        """Tell all open plain and, where there are any, conditional orders as of ``lag`` ago."""
-        swept = yield from self.asking.listed(("open_orders",), lag)
-        try:
-            more = yield from self.asking.listed(("open_algo_orders",), lag)
-        except BadRequest as refusal:
-            if refusal.status != NO_SUCH_PATH:
-                raise
-            return swept
-        return swept.plus(more)
-
-    def algo_orders(self, symbol: str, start: datetime, end: datetime) -> Flow[Swept]:
-        """Tell the conditional orders of a symbol created in a window, where there are any."""
-        try:
-            return (yield from super().algo_orders(symbol, start, end))
-        except BadRequest as refusal:
-            if refusal.status != NO_SUCH_PATH:
-                raise
-            return Swept()
-
-
 class BinanceCoinm(FuturesVenue):
     """The venue file of Binance COIN-M futures; see `Venue` for what each verb promises."""
 
@@ -118,7 +92,7 @@ class BinanceCoinm(FuturesVenue):
 
     def market_of(self, asking: Asking) -> FuturesSection:
         """Return the market; a page of orders holds 100 here."""
-        return Market(COINM, asking, RETENTION, INCOME_TYPES, limits=Limits(orders=100))
+        return FuturesSection(COINM, asking, RETENTION, INCOME_TYPES, limits=Limits(orders=100))
 
     def stream_url(self, urls: Urls, key: str, options: StreamOptions) -> str:
         """Return the private stream's address; the venue knows one form."""

@@ -32,6 +32,7 @@ WEEK = timedelta(days=7) - timedelta(seconds=1)
 THREE_MONTHS = timedelta(days=89)  # the shortest three months, less a leap
 UNFILLED = timedelta(days=3)  # how long an order that ended unfilled is still told of
 MANDATORY_MISSING = -1102
+NO_SUCH_PATH = 404
 INCOME_LIMIT = 1000
 
 
@@ -80,12 +81,16 @@ class FuturesSection:
         """Return 1: positions and income name what is traded, any other symbol is as likely as the next."""
         return 1
 
-    def open_orders(self, lag: timedelta) -> Flow[Swept]:
+    def open_orders(self, lag: timedelta, symbols: Collection[str] = ()) -> Flow[Swept]:
         """Tell all open plain and conditional orders as of ``lag`` ago."""
-        kinds = [f"{self.prefix}open_orders"]
-        if ALGO_ORDERS in self.retention:
-            kinds.append(f"{self.prefix}open_algo_orders")
-        return (yield from self.asking.listed(tuple(kinds), lag))
+        swept = yield from self.asking.listed((f"{self.prefix}open_orders",), lag, symbols)
+        if ALGO_ORDERS not in self.retention:
+            return swept
+        try:
+            more = yield from self.asking.listed((f"{self.prefix}open_algo_orders",), lag, symbols)
+        except BadRequest as refusal:
+            more = self._without_algo(refusal)
+        return swept.plus(more)
 
     def orders(self, symbol: str | None, start: datetime, end: datetime) -> Flow[Swept]:
         """Tell the plain orders created in a window; without a symbol where the venue allows it."""
@@ -106,7 +111,16 @@ class FuturesSection:
     def algo_orders(self, symbol: str, start: datetime, end: datetime) -> Flow[Swept]:
         """Tell the conditional orders of a symbol created in a window."""
         question = self._history("algo_orders", symbol, self.algo_id, self.limits.algo_orders)
-        return (yield from by_time(question, to_ms(start), to_ms(end)))
+        try:
+            return (yield from by_time(question, to_ms(start), to_ms(end)))
+        except BadRequest as refusal:
+            return self._without_algo(refusal)
+
+    def _without_algo(self, refusal: BadRequest) -> Swept:
+        """Where the algo service does not exist there are no such orders: plain ones carry the conditions."""
+        if refusal.status != NO_SUCH_PATH:
+            raise refusal
+        return Swept(absent=[f"{self.market} conditional orders"])
 
     def fills(self, symbol: str, start: datetime, end: datetime) -> Flow[Swept]:
         """Tell the trades of a symbol in a window."""

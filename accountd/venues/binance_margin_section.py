@@ -100,7 +100,7 @@ class MarginSection(SpotSection):
         """Say how likely a symbol is: as on spot, of what is held or flowed."""
         return super().rank(symbol, self.money.moved.union(assets))
 
-    def open_orders(self, lag: timedelta) -> Flow[Swept]:
+    def open_orders(self, lag: timedelta, symbols: Collection[str] = ()) -> Flow[Swept]:
         """Tell all open orders as of ``lag`` ago."""
         page = yield from self.asking.page("open_orders", lag, weight=OPEN_OF_ALL)
         return _orders_of([page.told])
@@ -169,7 +169,7 @@ class IsolatedSection(MarginSection):
             return None
         return 0 if any(asset.partition(":")[0] == symbol.symbol for asset in assets) else 1
 
-    def open_orders(self, lag: timedelta) -> Flow[Swept]:
+    def open_orders(self, lag: timedelta, symbols: Collection[str] = ()) -> Flow[Swept]:
         """Tell the open orders of every pair as of ``lag`` ago."""
         told: list[list[Told]] = []
         for pair in sorted(self.pairs - self.closed):  # a closed one has no open orders

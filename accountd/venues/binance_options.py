@@ -138,7 +138,7 @@ class OptionsMarket:
         """Return 1: nothing but orders, positions and exercises names a contract."""
         return 1
 
-    def open_orders(self, lag: timedelta) -> Flow[Swept]:
+    def open_orders(self, lag: timedelta, symbols: Collection[str] = ()) -> Flow[Swept]:
         """Tell all open orders as of ``lag`` ago."""
         return (yield from self.asking.listed(("open_orders",), lag))
 

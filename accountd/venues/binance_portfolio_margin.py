@@ -63,7 +63,7 @@ class PortfolioMargin:
         """Say how likely a symbol is: as on spot, of what is held."""
         return likelihood(symbol, assets)
 
-    def open_orders(self, lag: timedelta) -> Flow[Swept]:
+    def open_orders(self, lag: timedelta, symbols: Collection[str] = ()) -> Flow[Swept]:
         """Tell all open orders as of ``lag`` ago, where the venue lists them without a symbol."""
         try:
             return (yield from self.asking.listed(("margin.open_orders",), lag))

@@ -95,7 +95,7 @@ class SpotSection:
         """Say how likely a symbol is, by the assets held."""
         return likelihood(symbol, assets)
 
-    def open_orders(self, lag: timedelta) -> Flow[Swept]:
+    def open_orders(self, lag: timedelta, symbols: Collection[str] = ()) -> Flow[Swept]:
         """Tell all open orders as of ``lag`` ago (80 weight)."""
         return (yield from self.asking.listed(("open_orders",), lag))
 

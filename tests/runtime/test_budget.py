@@ -2,12 +2,13 @@
 
 import asyncio
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accountd.runtime.budget import Budget, Priority
+from accountd.runtime.budget import AT_ONCE, REACH, Budget, Priority
 from tests.fake_clock import FakeClock
 
 POOL = "p"
@@ -79,14 +80,65 @@ async def test_a_keepalive_always_finds_room():
     await asyncio.gather(*storm)
 
 
-async def test_backfill_leaves_room_for_a_seam():
-    """After a backfill took all that it may, a seam of 300 weight goes at once."""
+@pytest.mark.parametrize("priority", [Priority.BACKFILL, Priority.SWEEP, Priority.CANARY])
+async def test_what_can_wait_leaves_room_for_a_seam_at_any_moment(priority):
+    """However long something that can wait has taken all that it may, a seam of a third goes at once."""
     made, clock = budget(1000, 0.5)
-    for _ in range(35):
-        await made.acquire(POOL, 5, Priority.BACKFILL)
-    assert made.used(POOL) == 175
+    for _ in range(7):
+        for _ in range(30):
+            await made.acquire(POOL, 5, priority)
+        now = clock.monotonic()
+        await made.acquire(POOL, 165, Priority.SEAM)
+        assert clock.monotonic() == now
+        await clock.sleep(60)
+
+
+@pytest.mark.parametrize("priority", [Priority.BACKFILL, Priority.SWEEP, Priority.CANARY])
+async def test_what_can_wait_is_spread_over_the_minute(priority):
+    """When its room is used up it goes on at an even pace: nothing waits for the rest of a minute."""
+    made, clock = budget(1000, 0.5)
+    times = []
+    for _ in range(100):
+        await made.acquire(POOL, 10, priority)
+        times.append(clock.monotonic())
+    waits = [later - earlier for earlier, later in pairwise(times)]
+    assert max(waits) <= 10 * 60 / (500 * REACH[priority] * (1 - AT_ONCE)) + 0.01
+    assert max(waits) < 12
+
+
+async def test_a_reconnect_does_not_stop_what_can_wait():
+    """Weight that seams used is not held against slow sweeps, as long as the share has some left."""
+    made, clock = budget(1000, 0.5)
     await made.acquire(POOL, 300, Priority.SEAM)
+    await made.acquire(POOL, 60, Priority.SWEEP)
     assert clock.monotonic() == 0
+
+
+async def test_a_sweep_can_wait_until_there_is_room_for_all_of_it():
+    """`wait` says how long, and then everything goes without another stop."""
+    made, clock = budget(1000, 0.5)
+    while made.wait(POOL, 10, Priority.SWEEP) == 0:
+        await made.acquire(POOL, 10, Priority.SWEEP)
+    await clock.sleep(made.wait(POOL, 80, Priority.SWEEP))
+    now = clock.monotonic()
+    assert now > 0
+    for _ in range(8):
+        await made.acquire(POOL, 10, Priority.SWEEP)
+    assert clock.monotonic() == pytest.approx(now, abs=0.01)
+
+
+async def test_a_cheap_look_leaves_half_to_others():
+    """Looks that nobody waits for stop where half of the room is left, and go on at an even pace."""
+    made, clock = budget(1000, 0.5)
+    looks = 0
+    while made.has_room(POOL, 10, Priority.CANARY):
+        await made.acquire(POOL, 10, Priority.CANARY)
+        looks += 1
+    assert looks == 6  # 0.5 of 0.4 of 0.6 of 500
+    await made.acquire(POOL, 50, Priority.CANARY)
+    assert clock.monotonic() == 0
+    await clock.sleep(30)
+    assert made.has_room(POOL, 10, Priority.CANARY)
 
 
 async def test_a_pause_stops_everybody_until_it_ends():

@@ -8,7 +8,6 @@ import pytest
 
 from accountd import config
 from accountd.core.health import Health
-from accountd.core.states import State
 from accountd.runtime.daemon import Daemon
 from accountd.store import tables
 from tests.second_exchange import KEY, SECRET, Exchange, refusal

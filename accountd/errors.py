@@ -130,7 +130,9 @@ class VenueError(AccountdError):
 
 
 class RateLimited(VenueError):
-    """The venue asks for fewer requests (429)."""
+    """The venue asks for fewer requests (429). ``told_end``: it says for how long."""
+
+    told_end = True
 
 
 class Banned(RateLimited):

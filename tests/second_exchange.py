@@ -72,12 +72,13 @@ class Exchange:
         self.out = asyncio.Queue()
 
     async def __aenter__(self):
-        app = Starlette(routes=[Route("/{path:path}", self._rest, methods=["GET", "POST", "PUT", "DELETE"])])
-        config = uvicorn.Config(app, port=0, log_level="error", ws="none", lifespan="off", server_header=False)
+        verbs = ["GET", "POST", "PUT", "DELETE"]
+        app = Starlette(routes=[Route("/{path:path}", self._rest, methods=verbs)])
+        config = uvicorn.Config(app, port=0, log_level="error", ws="none", lifespan="off")
         self._server = uvicorn.Server(config)
         self._server.install_signal_handlers = lambda: None
         self._serving = asyncio.create_task(self._server.serve())
-        while not self._server.started:
+        while not self._server.started:  # noqa: ASYNC110  # it has no event
             await asyncio.sleep(0.01)
         self.rest_url = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
         self._stream = await serve(

@@ -225,7 +225,8 @@ class Ledger:
         return self._last
 
     def _account_event(self, reason, at, symbol=None, asset="USDT"):
-        body = {"m": reason, "B": [{"a": asset, "wb": str(self.wallet[asset]), "cw": "0", "bc": "0"}], "P": []}
+        wallet = {"a": asset, "wb": str(self.wallet[asset]), "cw": "0", "bc": "0"}
+        body = {"m": reason, "B": [wallet], "P": []}
         if symbol is not None:
             quantity, entry, _ = self.positions[symbol]
             body["P"] = [{"s": symbol, "pa": str(quantity), "ep": str(entry), "cr": "0", "up": "0",

@@ -30,9 +30,9 @@ class Priority(IntEnum):
 # The part of the share that each priority and those below it may use up together, so that what is urgent
 # never finds it empty.
 REACH = {
-    Priority.CANARY: 0.6,
-    Priority.SWEEP: 0.5,
-    Priority.BACKFILL: 0.2,
+    Priority.CANARY: 0.65,
+    Priority.SWEEP: 0.55,
+    Priority.BACKFILL: 0.4,
 }
 # The part of the share that a minute may hold when each of these asks; all others leave room for them.
 ROOM = {Priority.KEEPALIVE: 1.0, Priority.SEAM: 0.98}
@@ -161,6 +161,10 @@ class Budget:
     def paused(self, pool: str) -> float:
         """Return seconds until the pool may be used again; 0 when it may."""
         return max(0.0, self._pool(pool).paused_until - self._clock.monotonic())
+
+    def crowded(self, pool: str) -> float:
+        """Return how much everybody on the address may have used before the rest is left alone."""
+        return self._pool(pool).limit * CROWDED
 
     def wait(self, pool: str, weight: int, priority: Priority) -> float:
         """Return seconds until ``weight`` may be spent at once; 0 when it may now."""

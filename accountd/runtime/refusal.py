@@ -114,10 +114,13 @@ def _limited(
     if until is not None:
         seconds = max(seconds or 0.0, (from_ms(int(until[1])) - venue_now).total_seconds())
     banned = status == 418 or until is not None
+    told_end = seconds is not None and seconds > 0
     if seconds is None or seconds <= 0:
         seconds = BAN_WITHOUT_END if banned else _rest_of_the_minute(venue_now)
     kind = Banned if banned else RateLimited
-    return kind(text, status=status, code=code, retry_after=min(seconds, LONGEST_BAN))
+    limited = kind(text, status=status, code=code, retry_after=min(seconds, LONGEST_BAN))
+    limited.told_end = told_end
+    return limited
 
 
 def _rest_of_the_minute(venue_now: datetime) -> float:

@@ -34,6 +34,7 @@ ATTEMPTS = 4
 BACKOFF = 0.25  # seconds, doubled each time, fully jittered
 BACKOFF_CAP = 5.0
 PATIENCE = 120.0  # a pause longer than this is the caller's to wait out
+SOON = 4.0  # ... after a 429 that does not say how long, when the venue's own count has room
 RECV_WINDOW = "10000"  # ms
 
 # These libraries log whole addresses, and a signed address is a secret.
@@ -67,6 +68,7 @@ class RestClient:
         self._key = account.api_key.get_secret_value()
         self._signer = signer_of(account)
         self._scope = account.rest_url or account.environment
+        self._refusals: dict[str, int] = {}  # 429 in a row, by pool
         self._owner = hashlib.sha256(self._key.encode()).hexdigest()[:8]
         for name, pool in venue.pools.items():
             budget.set_limit(self.pool(name), pool.limit)
@@ -237,11 +239,13 @@ class RestClient:
             # The failure's own words may hold the address, and that the signature.
             raise VenueUnavailable(f"{call.method} {call.path}: {type(failure).__name__}") from None
         seconds = self._ticks.monotonic() - started
-        self._observe(call.pool, headers)
+        told = self._observe(call.pool, headers)
         refusal = refusal_of(call, status, headers, body, self.clock.now(), secrets=(self._key,))
         if refusal is not None:
+            self._soften(pool, refusal, call.weight, told)
             self.heed(call.pool, refusal)
             raise refusal
+        self._refusals.pop(pool, None)
         return Reply(body=body, fetched_at=fetched_at, status=status), seconds
 
     def _request(self, call: Call, base: str) -> httpx.Request:
@@ -273,8 +277,21 @@ class RestClient:
         finally:
             await response.aclose()
 
-    def _observe(self, pool: str, headers: Mapping[str, str]) -> None:
+    def _soften(self, pool: str, refusal: VenueError, weight: int, told: int | None) -> None:
+        """A 429 that does not say for how long, beside a count with room in it, is not about the minute:
+        try again soon, and later with each more in a row."""
+        if type(refusal) is not RateLimited or refusal.told_end or told is None:
+            return
+        if told + weight <= self.budget.crowded(pool):
+            tries = self._refusals[pool] = self._refusals.get(pool, 0) + 1
+            soon = SOON * 2.0 ** min(tries - 1, 5)
+            refusal.retry_after = min(soon, refusal.retry_after or soon)
+
+    def _observe(self, pool: str, headers: Mapping[str, str]) -> int | None:
+        """Take the used weight that a reply tells, and return it."""
         known = self.venue.pools.get(pool)
         used = headers.get(known.header, "") if known is not None else ""
-        if used.isascii() and used.isdecimal():
-            self.budget.observe(self.pool(pool), int(used), self.clock.now())
+        if not (used.isascii() and used.isdecimal()):
+            return None
+        self.budget.observe(self.pool(pool), int(used), self.clock.now())
+        return int(used)

@@ -146,7 +146,7 @@ class Sweeper:
 
     async def deepen(self, step: Step | None = None) -> None:
         """Read what is wanted from before the first look, taking turns with the slow sweeps."""
-        await history.deepen(self, self._round(Priority.SWEEP), step)
+        await history.deepen(self, self._round(Priority.BACKFILL), step)
 
     async def drift(self) -> bool:
         """Compare a cheap snapshot with what is believed; True when the stream kept something back.

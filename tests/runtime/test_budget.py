@@ -134,7 +134,7 @@ async def test_a_cheap_look_leaves_half_to_others():
     while made.has_room(POOL, 10, Priority.CANARY):
         await made.acquire(POOL, 10, Priority.CANARY)
         looks += 1
-    assert looks == 6  # 0.5 of 0.4 of 0.6 of 500
+    assert looks == 6  # half of 0.4 of 0.65 of 500
     await made.acquire(POOL, 50, Priority.CANARY)
     assert clock.monotonic() == 0
     await clock.sleep(30)

@@ -1,4 +1,4 @@
-"""The daemon against an exchange that its own authors' simulation had no part in, at the venue's own limits."""
+"""The daemon against an exchange that shares nothing with the simulated one, at the venue's own limits."""
 
 import asyncio
 import time
@@ -149,7 +149,7 @@ async def test_a_cut_with_a_burst_in_it_heals_in_time(sqlite_url):
         await asyncio.sleep(2.0)
         await made.until(made.live, 15)
         assert await made.agreed(15) < 15
-        await made.rang()
+        await made.rang(30)
 
 
 FAULTS = {

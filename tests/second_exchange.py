@@ -65,6 +65,7 @@ class Exchange:
         self.lag = 0.0  # seconds that REST is behind
         self.storm = deque()  # answers that come instead
         self.chance = {"drop": 0.0, "duplicate": 0.0, "reorder": 0.0}
+        self.deaf_to = None  # a kind of event that is not told
         self.kept = []
         self.used, self.minute, self.over = 0, 0, 0
         self.wrong = []  # what no client may do
@@ -100,7 +101,8 @@ class Exchange:
     def happen(self, what, *args, **more):
         """Let the ledger do something, and tell the stream of it."""
         for event in getattr(self.ledger, what)(*args, **more):
-            self.out.put_nowait(event)
+            if event["e"] != self.deaf_to:
+                self.out.put_nowait(event)
 
     def cut(self, seconds):
         """Cut every socket and take no new one for a while."""

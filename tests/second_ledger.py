@@ -22,12 +22,13 @@ class Ledger:
         self.income = []
         self.numbers = 1000
         self.skew = 0
+        self.frozen = None
         self._last = 0
         self._states = [(0, dict(self.wallet), {})]
 
     def now(self):
         """Return the exchange's time in ms."""
-        return int(time.time() * 1000) + self.skew
+        return self.frozen or int(time.time() * 1000) + self.skew
 
     def state(self, at):
         """Return wallet and positions as they were."""

@@ -32,7 +32,7 @@ class Priority(IntEnum):
 REACH = {
     Priority.CANARY: 0.65,
     Priority.SWEEP: 0.55,
-    Priority.BACKFILL: 0.4,
+    Priority.BACKFILL: 0.35,
 }
 # The part of the share that a minute may hold when each of these asks; all others leave room for them.
 ROOM = {Priority.KEEPALIVE: 1.0, Priority.SEAM: 0.98}
@@ -92,7 +92,12 @@ class _Pool:
         while self.spent and self.spent[0][0] <= now - WINDOW:
             self.used -= self.spent.popleft()[1]
 
-    def delay(self, now: float, weight: int, priority: Priority, share: float, spare: float = 0.0) -> float:
+    def is_heavy(self, weight: int, priority: Priority, share: float) -> bool:
+        """Say whether one call is too much for an even pace: it is held to what a minute may hold alone."""
+        return priority in REACH and weight > AT_ONCE * REACH[priority] * self.limit * share / 2
+
+    def delay(self, now: float, weight: int, priority: Priority, share: float, spare: float = 0.0,
+              heavy: bool = False) -> float:  # fmt: skip
         """Return seconds until ``weight`` fits; 0 = now. ``spare`` is the part of a bucket that must be left.
 
         Nothing goes while everybody on the address is about to cross the limit, but keep-alives.
@@ -105,6 +110,8 @@ class _Pool:
         if now < self.told_until and self.told_used + weight > crowded:
             return self.told_until - now
         whole = self.limit * share
+        if heavy:
+            return self._window(now, weight, whole * REACH[priority])
         paced = [
             bucket.delay(now, weight + spare * AT_ONCE * REACH[name] * whole, REACH[name] * whole)
             for name, bucket in self.buckets.items() if name <= priority
@@ -123,12 +130,13 @@ class _Pool:
                 return max(at + WINDOW - now, 0.001)
         return WINDOW  # cannot be: with everything expired, used is 0
 
-    def spend(self, now: float, weight: int, priority: Priority) -> None:
+    def spend(self, now: float, weight: int, priority: Priority, share: float) -> None:
         self.spent.append((now, weight))
         self.used += weight
         for name, bucket in self.buckets.items():
             if name <= priority:
-                bucket.spent += weight
+                most = AT_ONCE * REACH[name] * self.limit * share
+                bucket.spent = max(bucket.spent, min(bucket.spent + weight, most))
 
 
 class Budget:
@@ -175,11 +183,12 @@ class Budget:
         """Say whether ``weight`` may be spent at once and leaves half of the room to others; the rest goes
         at an even pace."""
         state, now = self._pool(pool), self._clock.monotonic()
-        if state.waiters or state.delay(now, weight, priority, self._share, spare=0.5) > 0:
+        heavy = state.is_heavy(weight, priority, self._share)
+        if state.waiters or state.delay(now, weight, priority, self._share, 0.5, heavy) > 0:
             return False
-        if priority in REACH or not state.limit:
+        if (priority in REACH and not heavy) or not state.limit:
             return True
-        room = state.limit * self._share * ROOM[priority]
+        room = state.limit * self._share * (ROOM | REACH)[priority]
         last = state.spent[-1][0] if state.spent else now - WINDOW
         return state.used + weight <= room / 2 or now - last >= WINDOW * weight / room
 
@@ -199,9 +208,10 @@ class Budget:
                     await waiter.first.wait()
                     continue
                 now = self._clock.monotonic()
-                wait = state.delay(now, weight, priority, self._share)
+                heavy = state.is_heavy(weight, priority, self._share)
+                wait = state.delay(now, weight, priority, self._share, heavy=heavy)
                 if wait <= 0:
-                    state.spend(now, weight, priority)
+                    state.spend(now, weight, priority, self._share)
                     state.served[priority] = max(state.served.get(priority, 0.0), waiter.rank[1])
                     return
                 await self._clock.sleep(wait)

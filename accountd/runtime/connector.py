@@ -28,6 +28,8 @@ log = structlog.get_logger("accountd.connector")
 
 PROOF_WAIT = 1.5  # seconds for the answer to LIST_SUBSCRIPTIONS; without one the key over REST must do
 BEAT = 20.0  # seconds between pings
+BEAT_LEAST = 0.3  # ... since a venue takes ten messages a second
+ANSWER_LEAST = 2.0  # seconds for the answer: a venue that is busy is not dead
 ALREADY = -2035  # this subscription is active
 RENEW_AT = 0.5  # a token is renewed when this part of its life is over
 
@@ -144,9 +146,9 @@ class Connector:
 
     async def _open(self, link: Link, socket: Socket, url: str) -> None:
         clock = self.rest.clock
+        beat = max(BEAT_LEAST, min(BEAT, self.settings.stale_after.total_seconds() / 3))
         socket.connected = await Watcher.open(
-            url, clock.now, clock.clock, wait=self._wait,
-            beat=max(0.05, min(BEAT, self.settings.stale_after.total_seconds() / 3)),
+            url, clock.now, clock.clock, wait=self._wait, beat=beat, answer=max(beat, ANSWER_LEAST),
             on_frame=lambda frame, at: self.on_frame(link, socket, frame, at), lost=link.lost,
         )  # fmt: skip
 
@@ -161,7 +163,10 @@ class Connector:
                 await self._take_lanes(socket, door)
 
     async def _prove_key(self, socket: Socket, door: ListenKeyDoor) -> None:
-        """The key must be alive over REST, and listed on the socket where that can be asked."""
+        """The key must be alive over REST, and listed on the socket where that can be asked.
+
+        An answer that lists nothing proves nothing: some list only what was subscribed to by message.
+        """
         reply = await self.rest.send(door.keepalive(socket.key), Priority.KEEPALIVE)
         alive = door.parse(reply)
         if alive is not None and alive != socket.key:
@@ -171,7 +176,7 @@ class Connector:
             return
         number = self._number()
         said = await socket.ask(number, door.probe(number), min(PROOF_WAIT, self._wait))
-        if said is not None and said.error is None and not door.lists_key(said, socket.key):
+        if said is not None and said.result and not door.lists_key(said, socket.key):
             raise VenueUnavailable("the socket is not subscribed to the listen key")
 
     async def _sign_in(self, socket: Socket, door: SignedDoor) -> None:

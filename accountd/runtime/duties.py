@@ -122,6 +122,9 @@ class Duties:
                 wanted = {(one.symbol, one.market or "") for one in notices if one.symbol}
                 for symbol, market in sorted(wanted):
                     await self.sweeper.symbol(symbol, market)
+                if any(one.symbol is None for one in notices):
+                    await self.clock.sleep(self.settings.settle_after.total_seconds())  # replicas lag
+                    await self.sweeper.look()
             except VenueError as error:
                 self._tolerate("hinted sweep failed", error)
 
@@ -149,7 +152,7 @@ class Duties:
         while True:
             await self.clock.sleep(min(LOOK, stale / 4))
             now = self.clock.monotonic()
-            self.intake.late_lite()
+            self.intake.find_omissions()
             if self.intake.overflowed is not None:
                 self.turn(OVERFLOW)
                 return

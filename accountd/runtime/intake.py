@@ -11,6 +11,7 @@ from accountd.core.told import STREAM, Fill, Notice, Telling
 from accountd.runtime.clock import Clock
 from accountd.runtime.link import Link, Socket
 from accountd.runtime.metrics import Metrics
+from accountd.runtime.omissions import Omissions
 from accountd.runtime.recorder import Recorder
 from accountd.venues.base import ACK, Decoded, Venue
 
@@ -41,6 +42,7 @@ class Intake:
         self.overflowed: datetime | None = None
         self.income_due = asyncio.Event()  # money moved: commission, profit, funding or a transfer
         self.balances_due = False  # a balance moved by an amount that is not told absolutely
+        self.omissions = Omissions()
         self._lite: dict[tuple[str, str], float] = {}
 
     def take(self, link: Link, socket: Socket, frame: bytes, at: datetime) -> None:
@@ -63,7 +65,9 @@ class Intake:
             return
         if decoded.told:
             link.proven_at = at
+        now = self.clock.monotonic()
         for told in decoded.told:
+            self.omissions.hear(told, now)
             if isinstance(told, Notice):
                 self._note(told)
             elif isinstance(told, Fill):
@@ -71,9 +75,15 @@ class Intake:
                     self.income_due.set()
                 self._lite.pop((told.symbol, told.trade_id), None)
 
-    def late_lite(self) -> None:
-        """Turn each TRADE_LITE whose execution report never came into a hint: the stream dropped it."""
+    def find_omissions(self) -> None:
+        """Turn what the stream shows to have dropped into hints: a TRADE_LITE whose execution report never
+        came, an order that filled more than was told, half of an execution."""
         now = self.clock.monotonic()
+        places, balances = self.omissions.due(now)
+        for market, symbol in sorted(places):
+            self.hint(Notice(kind="hint", symbol=symbol, market=market))
+        if balances:
+            self.hint(Notice(kind="hint"))
         for key in [key for key, when in self._lite.items() if now - when > LITE_WAIT]:
             del self._lite[key]
             self.hint(Notice(kind="hint", symbol=key[0]))

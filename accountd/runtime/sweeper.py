@@ -112,6 +112,11 @@ class Sweeper:
             await proof.prove(self, job, cursors, whole=False)
             return not job.postponed
 
+    async def look(self) -> None:
+        """Read balances and positions at once: the stream left out what an execution made of them."""
+        job = self._round(Priority.CANARY)
+        await self.rest.run(self.venue.canary(self.settle), job.priority, self.recording(job))
+
     async def symbol(self, symbol: str, market: str = "") -> None:
         """Read one symbol's orders and fills at once: the stream left something out.
 
@@ -235,7 +240,7 @@ class Sweeper:
         # Where the question names symbols at least (order lists), it is asked again.
         ground.orders_whole = swept.supported or (None if swept.calls else False)
         job.symbols[ground.market] |= swept.symbols
-        if swept.supported:
+        if swept.supported and not swept.unproven:  # else symbol by symbol, where numbers lead further
             job.orders_whole.add(ground.market)
             job.took(ground.market, ORDERS, swept)
             job.reads[ground.market, ORDERS, ""] = read

@@ -54,7 +54,7 @@ class Watcher:
     had certainly arrived.
     """
 
-    def __init__(self, socket: ClientConnection, now: Now, clock: Clock, beat: float,
+    def __init__(self, socket: ClientConnection, now: Now, clock: Clock, beat: float, answer: float,
                  on_frame: Callable[[bytes, datetime], None],
                  lost: asyncio.Event | None = None) -> None:  # fmt: skip
         self.now = now
@@ -66,14 +66,15 @@ class Watcher:
         self.lost = lost or asyncio.Event()
         self._socket = socket
         self._beat = beat
+        self._answer = answer
         self._on_frame = on_frame
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     async def open(cls, url: str, now: Now, clock: Clock, *, wait: float, beat: float,
-                   on_frame: Callable[[bytes, datetime], None],
-                   lost: asyncio.Event | None = None) -> Watcher:  # fmt: skip
-        """Connect and begin to read.
+                   on_frame: Callable[[bytes, datetime], None], lost: asyncio.Event | None = None,
+                   answer: float | None = None) -> Watcher:  # fmt: skip
+        """Connect and begin to read; a ping may go unanswered for ``answer`` seconds, or for a beat.
 
         Raises:
             VenueError: the handshake was refused or nobody answered; its text never names the URL.
@@ -84,11 +85,11 @@ class Watcher:
                 max_queue=QUEUE, user_agent_header="accountd",
             )  # fmt: skip
         except InvalidStatus as error:
-            answer = error.response
-            raise refusal(answer.status_code, answer.headers.get("Retry-After")) from None
+            told = error.response
+            raise refusal(told.status_code, told.headers.get("Retry-After")) from None
         except (OSError, TimeoutError, WebSocketException) as error:
             raise VenueUnavailable(f"stream does not connect: {type(error).__name__}") from None
-        watcher = cls(socket, now, clock, beat, on_frame, lost)
+        watcher = cls(socket, now, clock, beat, beat if answer is None else answer, on_frame, lost)
         watcher._tasks = [
             asyncio.create_task(watcher._read(), name="accountd-read"),
             asyncio.create_task(watcher._ping(), name="accountd-ping"),
@@ -138,16 +139,18 @@ class Watcher:
             raise
 
     async def _ping(self) -> None:
-        """Ping on a beat; a peer that does not answer within one more beat is dead."""
+        """Ping on a beat; a peer that neither answers in time nor says anything else meanwhile is dead."""
         while not self.lost.is_set():
             await asyncio.sleep(self._beat)
-            asked = self.now()
+            asked, since = self.now(), self.clock.monotonic()
             try:
-                async with asyncio.timeout(self._beat):
+                async with asyncio.timeout(self._answer):
                     await (await self._socket.ping())
             except ConnectionClosed:
                 return  # the reader says why
             except TimeoutError:
+                if self.last_frame > since:
+                    continue  # it talks: the answer stands behind what it has to say
                 self._lose("no answer to ping")
                 return
             self.alive_at = max(self.alive_at, asked)

@@ -35,10 +35,10 @@ WITHDRAWING = ("enableWithdrawals", "enableInternalTransfer", "permitsUniversalT
 
 
 class _Limit(msgspec.Struct, rename="camel"):
-    rate_limit_type: str
-    interval: str
-    interval_num: int
-    limit: int
+    rate_limit_type: str = ""
+    interval: str = ""
+    interval_num: int = 0
+    limit: int = 0
 
 
 class _Symbol(msgspec.Struct, rename="camel"):

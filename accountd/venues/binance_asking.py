@@ -14,6 +14,7 @@ from accountd.venues.binance_pages import Pages
 from accountd.venues.paging import Question, by_id, fetch
 
 NOT_THERE = (-2013, -2011)
+NO_SUCH_PATH = 404
 NO_LAG = timedelta(0)
 
 Params = tuple[tuple[str, str], ...]
@@ -92,7 +93,7 @@ class Asking:
         try:
             yield from fetch(self.call(kind, params), self.read, Swept())
         except BadRequest as refusal:
-            if refusal.code in NOT_THERE:
+            if refusal.code in NOT_THERE or refusal.status == NO_SUCH_PATH:
                 return False
             raise
         return True

@@ -25,14 +25,13 @@ from accountd.venues.base import (
     Window,
     to_ms,
 )
-from accountd.venues.binance_asking import Asking
+from accountd.venues.binance_asking import NO_SUCH_PATH, Asking
 from accountd.venues.paging import Question, by_time, fetch, places
 
 WEEK = timedelta(days=7) - timedelta(seconds=1)
 THREE_MONTHS = timedelta(days=89)  # the shortest three months, less a leap
 UNFILLED = timedelta(days=3)  # how long an order that ended unfilled is still told of
 MANDATORY_MISSING = -1102
-NO_SUCH_PATH = 404
 INCOME_LIMIT = 1000
 
 
@@ -142,7 +141,13 @@ class FuturesSection:
             ask=self._income, read=self.asking.read, limit=INCOME_LIMIT,
             max_window=self.retention[TRANSFERS].window, dense=dense,
         )  # fmt: skip
-        return (yield from by_time(question, to_ms(start), to_ms(end)))
+        try:
+            return (yield from by_time(question, to_ms(start), to_ms(end)))
+        except BadRequest as refusal:
+            if refusal.status != NO_SUCH_PATH:
+                raise
+            hole = Window(start=start, end=end, reason="no such history here")
+            return Swept(unproven=[hole], absent=[f"{self.market} income"])
 
     def order(self, symbol: str, order_id: str) -> Flow[bool]:
         """Tell one plain order; return False when the venue does not know it any more."""

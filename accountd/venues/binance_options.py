@@ -88,10 +88,10 @@ class _Contract(msgspec.Struct, rename="camel"):
 
 
 class _Limit(msgspec.Struct, rename="camel"):
-    rate_limit_type: str
-    interval: str
-    interval_num: int
-    limit: int
+    rate_limit_type: str = ""
+    interval: str = ""
+    interval_num: int = 0
+    limit: int = 0
 
 
 class _Info(msgspec.Struct, rename="camel"):

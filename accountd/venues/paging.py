@@ -77,11 +77,20 @@ def by_time(question: Question, start_ms: int, end_ms: int) -> Flow[Swept]:
     swept = Swept()
     widest = question.max_window // MILLISECOND
     cursor, width = start_ms, widest
+    crowd: tuple[int, Page] | None = None  # a millisecond that fills a page alone, met before its turn
     while cursor <= end_ms:
-        stop = min(end_ms, cursor + width - 1)
-        page = yield from fetch(question.ask(cursor, stop), question.read, swept)
+        if crowd is not None and crowd[0] == cursor:
+            stop, page = crowd
+        else:
+            width = width if crowd is None or crowd[0] < cursor else min(width, crowd[0] - cursor)
+            stop = min(end_ms, cursor + width - 1)
+            page = yield from fetch(question.ask(cursor, stop), question.read, swept)
         if page.size >= question.limit and stop > cursor:
-            width = _pivot(page, cursor, stop) - cursor + 1
+            only = _only(page)
+            if only is not None and cursor <= only <= stop:
+                crowd = only, page
+            else:
+                width = _pivot(page, cursor, stop) - cursor + 1
             continue
         if page.size >= question.limit:
             complete = question.dense is not None and (yield from question.dense(cursor, page, swept))
@@ -89,9 +98,16 @@ def by_time(question: Question, start_ms: int, end_ms: int) -> Flow[Swept]:
                 swept.unproven.append(_window(question, cursor, cursor, "one millisecond overflows a page"))
         elif any(isinstance(row, Notice) for row in page.told):
             swept.unproven.append(_window(question, cursor, stop, "a row that makes no sense"))
+        past_crowd = crowd is not None and crowd[0] == cursor
         cursor = stop if cursor < stop < end_ms else stop + 1
-        width = min(widest, _next_width(width, page.size, question.limit))
+        width = widest if past_crowd else min(widest, _next_width(width, page.size, question.limit))
     return swept
+
+
+def _only(page: Page) -> int | None:
+    """Return the one millisecond that all rows of a page are of, if there is one."""
+    moments = {at for at, _ in places(page)}
+    return moments.pop() if len(moments) == 1 else None
 
 
 def _window(question: Question, start_ms: int, end_ms: int, reason: str) -> Window:

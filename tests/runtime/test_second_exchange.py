@@ -180,3 +180,65 @@ async def test_faults_heal(sqlite_url, name):
         await made.until(made.live, 15)
         print("took", await made.agreed(60), made.exchange.spent)
         await made.rang()
+
+
+QUIET = {"SWEEP_INTERVAL": "1h", "STALE_AFTER": "1h"}
+
+
+async def test_frames_dropped_now_and_then_are_found_by_what_is_told(sqlite_url):
+    """Without any sweep, the other frames of an execution lead to the one that was dropped."""
+    async with stage(sqlite_url, **QUIET) as made:
+        await trade(made, 20)
+        await made.agreed(15)
+        made.exchange.happen("place", "BTCUSDT", quantity="3")
+        number = made.exchange.ledger.numbers
+        for dropped in ("ORDER_TRADE_UPDATE", "ACCOUNT_UPDATE"):
+            made.exchange.deaf_to = dropped
+            made.exchange.happen("fill", number, "1")
+            await asyncio.sleep(0.1)
+            made.exchange.deaf_to = None
+        await made.agreed(10)
+        await made.rang()
+
+
+OPTIONAL = [
+    "/fapi/v1/accountConfig", "/fapi/v1/symbolConfig", "/fapi/v1/openAlgoOrders", "/fapi/v1/allAlgoOrders",
+    "/fapi/v1/algoOrder", "/fapi/v1/order",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bare", [False, True])
+async def test_an_older_and_smaller_exchange_is_followed_too(sqlite_url, bare):
+    """What can be done without may be missing: paths, fields, headers. What is missing is said."""
+    async with stage(sqlite_url, Exchange(missing=OPTIONAL, bare=bare)) as made:
+        await trade(made, 20)
+        made.exchange.cut(0.5)
+        made.exchange.happen("burst", 30)
+        await made.until(made.live, 15)
+        await made.agreed(20, gaps=False)
+        await made.rang()
+        found = {(row["kind"], row["subject"]) for row in made.rows(tables.findings)}
+        assert ("history_absent", "algo_orders:usdm conditional orders") in found
+
+
+async def test_without_income_the_rest_is_followed(sqlite_url):
+    """An exchange without an income history leaves a gap in the transfers, and nothing else behind."""
+    async with stage(sqlite_url, Exchange(missing=["/fapi/v1/income"])) as made:
+        await trade(made, 20)
+        await asyncio.sleep(1.5)
+        assert made.differences().keys() <= {"transfers"}
+        gaps = made.rows(tables.gaps, tables.gaps.c.closed_at.is_(None))
+        assert {gap["dataset"] for gap in gaps} == {"transfers"}
+
+
+async def test_orders_need_a_symbol_and_come_all_at_once(sqlite_url):
+    """A thousand orders of one millisecond overflow a page, and are read by their numbers."""
+    async with stage(sqlite_url, Exchange(symbol_mandatory=True)) as made:
+        made.exchange.cut(0.5)
+        made.exchange.ledger.frozen = made.exchange.ledger.now()
+        made.exchange.happen("burst", 1200, ["BTCUSDT"])
+        made.exchange.ledger.frozen = None
+        await made.until(made.live, 15)
+        await made.until(lambda: len(made.rows(tables.fills)) == 1200, 30)
+        await asyncio.sleep(1.0)
+        assert made.differences().keys() <= {"transfers"}  # no question about income goes further

@@ -13,7 +13,7 @@ import msgspec
 
 from accountd.core.told import Notice
 from accountd.venues.base import ACK, Ack, Decoded, from_ms
-from accountd.venues.wire import UNREADABLE, plain
+from accountd.venues.wire import UNREADABLE, named, plain
 
 NOTHING = msgspec.Raw(b"")
 
@@ -58,9 +58,15 @@ class Frames:
                 event = self._wrapped.decode(frame).data
             else:
                 event = self._event.decode(frame)
-            return self.readers[type(event)](event)
+            return self._read(event)
         except UNREADABLE as refusal:
             return self._otherwise(frame, refusal)
+
+    def _read(self, event: Any) -> Decoded:
+        decoded = self.readers[type(event)](event)
+        for row in decoded.told:
+            named(row)
+        return decoded
 
     def dated(self, frame: bytes | str, received_at: datetime) -> Decoded:
         """Return what a frame tells; ``received_at`` dates what does not date itself."""
@@ -90,8 +96,7 @@ class Frames:
 
     def _inner(self, frame: bytes) -> Decoded:
         try:
-            event = self._event.decode(frame)
-            return self.readers[type(event)](event)
+            return self._read(self._event.decode(frame))
         except UNREADABLE as refusal:
             return self._otherwise(frame, refusal, depth=1)
 

@@ -99,7 +99,7 @@ class FuturesEvents:
             event_at=made,
         )
         told: list[Told] = [order]
-        if o.x in EXECUTED and o.l and text(o.t) is not None:
+        if _is_execution(o):
             told.append(self.fill(o, market, traded))
         if o.c is not None and o.c.startswith(FORCED):
             told.append(_forced(o, market, traded))
@@ -131,13 +131,15 @@ class FuturesEvents:
         made = from_ms(event.E)
         as_of = made if event.T is None else from_ms(event.T)
         a, market = event.a, self.market_of(event.fs)
+        if a.B is None and a.P is None:
+            raise ValueError("an account update without balances and positions")
         told: list[Told] = []
-        for row in a.B:
+        for row in a.B or ():
             check(row.wb)
             told.append(
                 Balance(market=market, asset=row.a, total=row.wb, as_of=as_of, seen_at=made, reason=a.m)
             )
-        for p in a.P:
+        for p in a.P or ():
             check(p.pa, p.ep, p.bep, p.up)
             told.append(
                 Position(
@@ -155,7 +157,7 @@ class FuturesEvents:
                 )
             )
         if a.m not in NO_INCOME:
-            detail = {"reason": a.m, "assets": [row.a for row in a.B]}
+            detail = {"reason": a.m, "assets": [row.a for row in a.B or ()]}
             hint = Notice(kind="transfer.hint", symbol=a.S or None, detail=detail, at=as_of, market=market)
             told.append(hint)
         return Decoded(kind="ACCOUNT_UPDATE", event_time=made, told=told)
@@ -203,7 +205,24 @@ class FuturesEvents:
         if switches is not None:
             mode = switches.get("j") if isinstance(switches, dict) else None
             told.append(Notice(kind="config", detail={"multi_assets": mode}, at=as_of))
+        if not told:
+            raise ValueError("a configuration that says nothing")
         return Decoded(kind="ACCOUNT_CONFIG_UPDATE", event_time=made, told=told)
+
+
+def _is_execution(o: OrderBody) -> bool:
+    """Say whether an order update tells an execution.
+
+    Raises:
+        ValueError: it may be one, but does not say enough to be kept as one.
+    """
+    if not o.x:
+        raise ValueError("an order update that does not say what happened")
+    if o.x not in EXECUTED:
+        return False
+    if o.l is None or o.t in (None, ""):
+        raise ValueError("a trade without quantity or number")
+    return bool(o.l) and text(o.t) is not None
 
 
 def _forced(o: OrderBody, market: str, at: datetime) -> Notice:
@@ -227,7 +246,7 @@ def _margin_call(event: MarginCall) -> Decoded:
     rows = plain.decode(event.p)
     positions = [{names.get(k, k): v for k, v in row.items()} for row in rows if isinstance(row, dict)]
     for row in positions:
-        if "margin_type" in row:
+        if isinstance(row.get("margin_type"), str):
             row["margin_type"] = margin(row["margin_type"])
     detail = {"cross_wallet_balance": plain.decode(event.cw), "positions": positions}
     symbol = positions[0].get("symbol") if len(positions) == 1 else None

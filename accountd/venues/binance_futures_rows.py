@@ -72,7 +72,7 @@ class OrderRow(msgspec.Struct, rename="camel", gc=False):
     symbol: str
     order_id: int | str
     status: str
-    update_time: int
+    update_time: int = 0
     time: int = 0
     client_order_id: str | None = None
     side: str | None = None
@@ -94,7 +94,7 @@ class AlgoRow(msgspec.Struct, rename="camel", gc=False):
     symbol: str
     algo_id: int | str
     algo_status: str
-    update_time: int
+    update_time: int = 0
     create_time: int = 0
     client_algo_id: str | None = None
     order_type: str | None = None
@@ -182,6 +182,17 @@ def latest(told_ms: int, as_of: datetime) -> datetime:
     return max(from_ms(told_ms), as_of)
 
 
+def moment(updated_ms: int, made_ms: int) -> int:
+    """Return when an order was in its state: when it was updated, or at least made.
+
+    Raises:
+        ValueError: neither is told.
+    """
+    if not (updated_ms or made_ms):
+        raise ValueError("an order without a time")
+    return updated_ms or made_ms
+
+
 def position(row: PositionRow, as_of: datetime, market: str) -> Position:
     """Return a position."""
     check(row.position_amt, row.entry_price, row.break_even_price, row.un_realized_profit, row.leverage)
@@ -221,7 +232,7 @@ def order(row: OrderRow, _: datetime, market: str) -> Order:
         kind="order",
         order_id=str(row.order_id),
         status=row.status,
-        updated_at=from_ms(row.update_time or row.time),
+        updated_at=from_ms(moment(row.update_time, row.time)),
         client_order_id=row.client_order_id,
         side=row.side,
         position_side=row.position_side,
@@ -249,7 +260,7 @@ def algo(row: AlgoRow, _: datetime, market: str) -> Order:
         kind="algo",
         order_id=str(row.algo_id),
         status=row.algo_status,
-        updated_at=from_ms(row.update_time or row.create_time),
+        updated_at=from_ms(moment(row.update_time, row.create_time)),
         client_order_id=row.client_algo_id,
         side=row.side,
         position_side=row.position_side,

@@ -33,7 +33,7 @@ class OrderBody(msgspec.Struct, gc=False):
     L: Decimal | None = None
     N: str | None = None
     n: Decimal | None = None
-    t: int | str = 0
+    t: int | str | None = None
     m: bool | None = None
     R: bool | None = None
     ps: str | None = None
@@ -61,19 +61,19 @@ class PositionBody(msgspec.Struct, gc=False):
 
     s: str
     pa: Decimal
+    ps: str
     ep: Decimal | None = None
     bep: Decimal | None = None
     up: Decimal | None = None
     mt: str | None = None
-    ps: str = "BOTH"
 
 
 class AccountBody(msgspec.Struct, gc=False):
     """`a` of ACCOUNT_UPDATE."""
 
     m: str | None = None
-    B: list[BalanceBody] = []
-    P: list[PositionBody] = []
+    B: list[BalanceBody] | None = None
+    P: list[PositionBody] | None = None
     S: str | None = None
 
 

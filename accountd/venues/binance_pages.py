@@ -10,7 +10,7 @@ import msgspec
 
 from accountd.core.told import Balance, Notice, Order, Position, Snapshot, Told
 from accountd.errors import VenueUnavailable
-from accountd.venues.wire import UNREADABLE
+from accountd.venues.wire import UNREADABLE, named
 
 Split = Callable[[bytes], list[msgspec.Raw]]
 # What a row tells: it is given the row, the venue time that its page speaks of, and the market.
@@ -87,14 +87,12 @@ class Pages:
         for raw in raws:
             try:
                 found = page.tell(decoder.decode(raw), as_of, page.market)
+                rows = [named(one) for one in found] if isinstance(found, list) else [named(found)]
             except UNREADABLE as refusal:
                 detail = {"page": kind, "reason": str(refusal)[:200]}
                 told.append(Notice(kind="undecodable", detail=detail, at=as_of))
                 continue
-            if isinstance(found, list):
-                told.extend(found)
-            else:
-                told.append(found)
+            told.extend(rows)
         if page.lists is not None and not any(isinstance(row, Notice) for row in told):
             # With an unreadable row it is not known what is absent.
             keys = frozenset(_keys(told))

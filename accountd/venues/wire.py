@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from decimal import Context, Decimal, InvalidOperation, Overflow
+from operator import attrgetter
 from typing import Any
 
 import msgspec
+
+from accountd.core.told import Balance, Fill, Order, Position, SymbolConfig, Told, Transfer
 
 # Everything that reading a hostile or torn message can raise; ValueError covers bad UTF-8 and bad dates.
 UNREADABLE = (msgspec.MsgspecError, ValueError, ArithmeticError, TypeError, RecursionError)
@@ -16,6 +19,28 @@ EXACT = Context(prec=8 * LIMIT, traps=[InvalidOperation, Overflow])
 
 # Plain values of a JSON text with its numbers' digits kept, for details that are shown and not counted.
 plain: msgspec.json.Decoder[Any] = msgspec.json.Decoder(float_hook=str)
+
+# What names a row in the record: without it the row would be another's, or nobody's.
+_NAMES = {
+    Order: attrgetter("symbol", "order_id", "status"),
+    Fill: attrgetter("symbol", "trade_id", "order_id", "side"),
+    Balance: attrgetter("market", "asset"),
+    Position: attrgetter("symbol", "position_side"),
+    SymbolConfig: attrgetter("market", "symbol"),
+    Transfer: attrgetter("kind", "transfer_id", "asset"),
+}
+
+
+def named(row: Told) -> Told:
+    """Return a row that can be kept under its name.
+
+    Raises:
+        ValueError: a part of its name is empty.
+    """
+    names = _NAMES.get(type(row))
+    if names is not None and not all(names(row)):
+        raise ValueError("a row without a name")
+    return row
 
 
 def product(price: Decimal, quantity: Decimal) -> Decimal:

@@ -65,6 +65,7 @@ class Exchange:
         self.lag = 0.0  # seconds that REST is behind
         self.storm = deque()  # answers that come instead
         self.chance = {"drop": 0.0, "duplicate": 0.0, "reorder": 0.0}
+        self.lists = True  # LIST_SUBSCRIPTIONS names the key of the address
         self.deaf_to = None  # a kind of event that is not told
         self.kept = []
         self.used, self.minute, self.over = 0, 0, 0
@@ -173,7 +174,8 @@ class Exchange:
                 times.append(now)
                 asked = json.loads(text)
                 if asked.get("method") == "LIST_SUBSCRIPTIONS":
-                    await connection.send(json.dumps({"result": [key], "id": asked["id"]}))
+                    names = [key] if self.lists else []
+                    await connection.send(json.dumps({"result": names, "id": asked["id"]}))
         except ConnectionClosed:
             pass
         finally:

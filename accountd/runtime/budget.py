@@ -179,6 +179,11 @@ class Budget:
         state = self._pool(pool)
         return state.delay(self._clock.monotonic(), weight, priority, self._share)
 
+    def pace(self, pool: str, weight: int, priority: Priority) -> float:
+        """Return seconds in which half of the even pace of a priority is as much as ``weight``."""
+        even = (1 - AT_ONCE) * REACH[priority] * self._pool(pool).limit * self._share
+        return 2 * weight * WINDOW / even if even else 0.0
+
     def has_room(self, pool: str, weight: int, priority: Priority) -> bool:
         """Say whether ``weight`` may be spent at once and leaves half of the room to others; the rest goes
         at an even pace."""

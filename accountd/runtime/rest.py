@@ -121,6 +121,11 @@ class RestClient:
         rooms = (self.budget.has_room(self.pool(pool), cost, priority) for pool, cost in costs.items())
         return all(rooms)
 
+    def pace(self, costs: Mapping[str, int], priority: Priority) -> float:
+        """Return seconds after which so much may be spent again, with as much left for others."""
+        rates = (self.budget.pace(self.pool(pool), cost, priority) for pool, cost in costs.items())
+        return max(rates, default=0.0)
+
     async def until_room(self, costs: Mapping[str, int], priority: Priority) -> None:
         """Wait until as much may be spent at once, by pool: who then begins need not stop on its way."""
         for pool, weight in costs.items():

@@ -111,6 +111,7 @@ class Round:
     snapshot: Read | None = None
     postponed: bool = False  # movements of money waited for weight
     fills: defaultdict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    paid: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # trades that the income names
     cost: Counter[str] = field(default_factory=Counter)  # weight by pool
 
     def note(self, page: Page) -> None:
@@ -138,6 +139,8 @@ class Round:
             self.assets[told.market].add(told.asset)
             if told.symbol:
                 self.symbols[told.market].add(told.symbol)
+            if told.symbol and told.trade_id and told.kind == "commission":
+                self.paid.setdefault((told.market, told.symbol), set()).add(told.trade_id)
 
     def read(self, market: str, dataset: str, symbol: str, start: datetime) -> Read:
         """Begin to read a dataset from ``start`` on."""

@@ -24,6 +24,7 @@ from accountd.runtime.budget import Priority
 from accountd.runtime.recorder import Ledger, Recorder
 from accountd.runtime.rest import RestClient
 from accountd.runtime.rounds import Cursors, Ground, Read, Round, Step, weights
+from accountd.store import witness
 from accountd.store.proving import FOR_EVER
 from accountd.store.writer import Transaction
 from accountd.venues.base import Page, Venue
@@ -110,7 +111,20 @@ class Sweeper:
             if balances:
                 await self.rest.run(self.venue.canary(self.settle), job.priority, self.recording(job))
             await proof.prove(self, job, cursors, whole=False)
-            return not job.postponed
+        for market, symbol in await self._unheard(job):
+            await self.symbol(symbol, market)
+        return not job.postponed
+
+    async def _unheard(self, job: Round) -> list[tuple[str, str]]:
+        """List the symbols of which the income names a trade that nobody told: the stream dropped it."""
+
+        def look(tx: Transaction) -> list[tuple[str, str]]:
+            return [
+                key for key, trades in sorted(job.paid.items())
+                if witness.unknown_fills(tx.connection, self.account, *key, trades)
+            ]  # fmt: skip
+
+        return await self.recorder.submit(look)
 
     async def look(self) -> None:
         """Read balances and positions at once: the stream left out what an execution made of them."""

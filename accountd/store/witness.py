@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 
 from accountd.store.tables import fills, orders, transfers
 
+AT_A_TIME = 500  # trades of one look
 # (what, moment)
 Witness = tuple[tuple[str, ...], datetime]
 
@@ -24,6 +25,20 @@ def told_fills(connection: Connection, account: str, market: str, symbol: str, s
         ).order_by(c.traded_at)
     )  # fmt: skip
     return [((row[0], row[1]), row[2]) for row in found]
+
+
+def unknown_fills(connection: Connection, account: str, market: str, symbol: str,
+                  trades: Collection[str]) -> set[str]:  # fmt: skip
+    """Return those trades of a symbol that are not in the record."""
+    c, left = fills.c, sorted(trades)
+    unknown = set(left)
+    for start in range(0, len(left), AT_A_TIME):
+        some = left[start : start + AT_A_TIME]
+        known = select(c.trade_id).where(
+            c.account_id == account, c.market == market, c.symbol == symbol, c.trade_id.in_(some)
+        )
+        unknown -= set(connection.scalars(known))
+    return unknown
 
 
 def told_orders(connection: Connection, account: str, market: str, kind: str, symbol: str, start: datetime,

@@ -201,6 +201,21 @@ async def test_frames_dropped_now_and_then_are_found_by_what_is_told(sqlite_url)
         await made.rang()
 
 
+async def test_an_execution_dropped_whole_is_found_by_its_commission(sqlite_url):
+    """Both frames of an execution are dropped: the next look at the income names a trade that nobody told."""
+    async with stage(sqlite_url, **QUIET | {"SWEEP_INTERVAL": "20s"}) as made:
+        await trade(made, 5)
+        await made.agreed(15)
+        made.exchange.happen("place", "BTCUSDT", quantity="3")
+        number = made.exchange.ledger.numbers
+        made.exchange.chance["drop"] = 1.0
+        made.exchange.happen("fill", number)
+        await asyncio.sleep(0.1)
+        made.exchange.chance["drop"] = 0.0
+        made.exchange.happen("fund", "BTCUSDT")
+        await made.until(lambda: len(made.rows(tables.fills)) == len(made.exchange.ledger.trades), 12)
+
+
 OPTIONAL = [
     "/fapi/v1/accountConfig", "/fapi/v1/symbolConfig", "/fapi/v1/openAlgoOrders", "/fapi/v1/allAlgoOrders",
     "/fapi/v1/algoOrder", "/fapi/v1/order",
@@ -219,6 +234,16 @@ async def test_an_older_and_smaller_exchange_is_followed_too(sqlite_url, bare):
         await made.rang()
         found = {(row["kind"], row["subject"]) for row in made.rows(tables.findings)}
         assert ("history_absent", "algo_orders:usdm conditional orders") in found
+
+
+async def test_a_list_of_no_subscriptions_proves_nothing(sqlite_url):
+    """Where only what was subscribed to by message is listed, the key over REST is the proof."""
+    exchange = Exchange()
+    exchange.lists = False
+    async with stage(sqlite_url, exchange, **QUIET) as made:
+        await trade(made, 5)
+        await made.agreed(15)
+        assert {row["source"] for row in made.rows(tables.fills)} == {"stream"}
 
 
 async def test_without_income_the_rest_is_followed(sqlite_url):

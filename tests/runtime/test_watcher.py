@@ -139,6 +139,24 @@ async def test_a_black_hole_is_dead_after_two_beats():
             assert 0.3 <= CLOCK.monotonic() - started < 0.6 + 0.3
 
 
+async def test_a_peer_that_talks_is_alive_however_late_it_answers():
+    """A venue busy with a burst answers behind it: what arrives meanwhile is a proof of life."""
+
+    async def talk(peer):
+        peer.transport.pause_reading()
+        for n in range(20):
+            await peer.send(str(n))
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(1.0)
+
+    async with websocket(talk) as url:
+        started = CLOCK.monotonic()
+        async with await watch(url, beat=0.1) as watcher:
+            assert await lost(watcher) == "no answer to ping"
+            assert watcher.frames == 20
+            assert CLOCK.monotonic() - started > 1.0
+
+
 async def test_without_the_ping_a_black_hole_looks_alive(monkeypatch):
     """Control: with the beat off, the same silence goes unnoticed."""
 

@@ -135,6 +135,16 @@ def test_one_more_than_a_page_in_one_millisecond(newest, first):
     assert venue.calls < 150
 
 
+def test_a_burst_in_one_millisecond_is_not_crept_up_to():
+    """A page that is all of one millisecond says where that is: what is around it is read at once."""
+    rows = [(5_000_000, n) for n in range(1, 1201)]
+    venue = FakeVenue(rows, 1000)
+    swept, seen = venue.drive(by_time(question(1000, dense=False, window=timedelta(days=6)), 0, 500_000_000))
+    assert venue.calls <= 4
+    assert len(swept.unproven) == 1
+    assert len(set(seen)) == 1000
+
+
 def test_a_millisecond_that_cannot_be_read_is_listed():
     """Without ids an overfull millisecond is unproven, and the rest is read all the same."""
     rows = [(5, n) for n in range(1, 5)] + [(9, 9)]

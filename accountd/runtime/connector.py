@@ -88,7 +88,7 @@ class Connector:
                 await self._enter(socket)
             if link.lost.is_set():
                 raise VenueUnavailable(f"stream lost: {link.reason}")
-            link.proven_at = clock.now()
+            link.proven_at = link.subscribed_at = clock.now()
             link.advance(Event.PROVEN)
             if self.books is not None:
                 await self.books.subscribed(link.session_id, link.proven_at)

@@ -20,6 +20,7 @@ from accountd.settings_model import Settings
 
 log = structlog.get_logger("accountd.duties")
 
+MARGIN = 0.05  # seconds past the settling of replicas
 LOOK = 1.0  # seconds between looks at a link
 SAVE = 15.0  # seconds between writes of the last proof of life
 INCOME_EVERY = 5.0  # seconds at least between two reads of the income: one costs 30 of weight
@@ -59,11 +60,14 @@ class Duties:
         ]  # fmt: skip
 
     async def seam(self, link: Link) -> None:
-        """Sweep once more after replicas have settled; only then do the gaps of the cut close."""
-        assert link.proven_at is not None
-        until = link.proven_at
+        """Sweep once more when replicas have settled since the subscription; only then the gaps close."""
+        assert link.subscribed_at is not None
+        until, settle = link.subscribed_at, self.settings.settle_after.total_seconds()
+        passed = (self.rest.clock.now() - until).total_seconds()
+        pause = min(settle, max(0.0, settle - passed) + MARGIN)
         while True:
-            await self.clock.sleep(self.settings.settle_after.total_seconds())
+            await self.clock.sleep(pause)
+            pause = settle
             try:
                 done = await self.sweeper.sweep(Priority.SEAM, seam=True)
                 await self.books.bridged(until, done.proven, done.now)

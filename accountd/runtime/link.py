@@ -73,6 +73,7 @@ class Link:
     since: float
     state: State = State.CONNECTING
     proven_at: datetime | None = None  # last proof that the subscriptions deliver
+    subscribed_at: datetime | None = None  # the first one: since then nothing is missed
     live_at: datetime | None = None
     sockets: list[Socket] = field(default_factory=list)
     lost: asyncio.Event = field(default_factory=asyncio.Event)

@@ -116,7 +116,8 @@ class Round:
 
     def note(self, page: Page) -> None:
         """Take what a page shows, and what it cost."""
-        self.cost[page.call.pool] += page.call.weight
+        if not page.call.now:  # what never waits holds nothing up
+            self.cost[page.call.pool] += page.call.weight
         for told in page.told:
             self._note(told)
 

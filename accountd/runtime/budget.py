@@ -94,7 +94,7 @@ class _Pool:
 
     def is_heavy(self, weight: int, priority: Priority, share: float) -> bool:
         """Say whether one call is too much for an even pace: it is held to what a minute may hold alone."""
-        return priority in REACH and weight > AT_ONCE * REACH[priority] * self.limit * share / 2
+        return priority in REACH and weight > AT_ONCE * REACH[priority] * self.limit * share / 4
 
     def delay(self, now: float, weight: int, priority: Priority, share: float, spare: float = 0.0,
               heavy: bool = False) -> float:  # fmt: skip
@@ -174,10 +174,11 @@ class Budget:
         """Return how much everybody on the address may have used before the rest is left alone."""
         return self._pool(pool).limit * CROWDED
 
-    def wait(self, pool: str, weight: int, priority: Priority) -> float:
-        """Return seconds until ``weight`` may be spent at once; 0 when it may now."""
+    def wait(self, pool: str, weight: int, priority: Priority, spare: float = 0.0) -> float:
+        """Return seconds until ``weight`` may be spent at once; 0 when it may now. ``spare`` is the part of
+        what may be spent at once that must be left."""
         state = self._pool(pool)
-        return state.delay(self._clock.monotonic(), weight, priority, self._share)
+        return state.delay(self._clock.monotonic(), weight, priority, self._share, spare)
 
     def pace(self, pool: str, weight: int, priority: Priority) -> float:
         """Return seconds in which half of the even pace of a priority is as much as ``weight``."""

@@ -82,10 +82,8 @@ class Duties:
         failures = 0
         since = link.proven_at or link.opened_at
         while True:
-            cost = self.sweeper.cost
-            pause = max(self.settings.sweep_interval.total_seconds(), self.rest.pace(cost, Priority.SWEEP))
-            await self.clock.sleep(pause)
-            await self.rest.until_room(cost, Priority.SWEEP)
+            await self.clock.sleep(self.settings.sweep_interval.total_seconds())
+            await self.rest.until_room(self.sweeper.cost, Priority.SWEEP)
             try:
                 done = await self.sweeper.sweep(Priority.SWEEP)
                 await self.books.bridged(since, done.proven, done.now)

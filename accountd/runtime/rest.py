@@ -127,10 +127,18 @@ class RestClient:
         return max(rates, default=0.0)
 
     async def until_room(self, costs: Mapping[str, int], priority: Priority) -> None:
-        """Wait until as much may be spent at once, by pool: who then begins need not stop on its way."""
-        for pool, weight in costs.items():
-            while (wait := self.budget.wait(self.pool(pool), weight, priority)) > 0:
-                await self._ticks.sleep(wait)
+        """Wait until as much may be spent at once, by pool: who then begins need not stop on its way.
+
+        Half of the room is left to others, unless they took it for so long that it is this one's turn.
+        """
+        turn = self._ticks.monotonic() + self.pace(costs, priority)
+        for spare in (0.5, 0.0):
+            for pool, weight in costs.items():
+                while (wait := self.budget.wait(self.pool(pool), weight, priority, spare)) > 0:
+                    left = turn - self._ticks.monotonic() if spare else wait
+                    if left <= 0:
+                        break
+                    await self._ticks.sleep(min(wait, left))
 
     def ws_params(self, request: Request) -> dict[str, str | int]:
         """Return a WebSocket request's parameters, signed where it asks for that."""

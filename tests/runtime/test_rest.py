@@ -1,5 +1,6 @@
 """REST against a transport in memory: signatures, refusals, retries and what is never shown."""
 
+import asyncio
 import base64
 import json
 import logging
@@ -364,3 +365,32 @@ async def test_own_addresses_take_every_call():
         assert client.pool("p") != exchange.client().pool("p")
     assert {urlsplit(str(request.url)).netloc for request in exchange.requests} == {"127.0.0.1:9"}
     assert json.loads(json.dumps(exchange.asked)) == ["/sapi/v1/account/apiRestrictions"]
+
+
+async def test_what_can_wait_begins_when_it_can_end_or_when_it_is_its_turn():
+    """A sweep waits until half of the room would be left; when others take all of it, until its turn."""
+    exchange = Exchange()
+    async with exchange.client() as client:
+        name, clock = next(iter(client.venue.pools)), exchange.clock
+        costs, pool = {name: 100}, client.pool(name)
+        await client.until_room(costs, Priority.SWEEP)
+        assert clock.monotonic() == 0
+        while client.budget.wait(pool, 10, Priority.SWEEP) == 0:
+            await client.budget.acquire(pool, 10, Priority.SWEEP)
+        others = asyncio.create_task(_take_all(client.budget, pool))
+        await client.until_room(costs, Priority.SWEEP)
+        waited = clock.monotonic()
+        others.cancel()
+        pace = client.pace(costs, Priority.SWEEP)
+        assert 0 < pace <= waited < pace + 30
+        await clock.sleep(60)
+        before = clock.monotonic()
+        await client.until_room(costs, Priority.SWEEP)
+        assert clock.monotonic() == before
+
+
+async def _take_all(budget, pool):
+    """Take a little whenever there is a little, and leave half of the pace."""
+    while True:
+        await budget.acquire(pool, 10, Priority.SWEEP)
+        await budget._clock.sleep(5)

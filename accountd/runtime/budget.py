@@ -39,6 +39,8 @@ ROOM = {Priority.KEEPALIVE: 1.0, Priority.SEAM: 0.98}
 PACED_ROOM = 0.8
 # What can wait is spread over the minute: this part of its reach at once, the rest at an even pace.
 AT_ONCE = 0.4
+# One call too heavy for an even pace is held to what a minute may hold: so much of the share.
+HEAVY = {Priority.CANARY: 0.9, Priority.SWEEP: 0.6, Priority.BACKFILL: 0.35}
 
 
 class _Bucket:
@@ -111,7 +113,7 @@ class _Pool:
             return self.told_until - now
         whole = self.limit * share
         if heavy:
-            return self._window(now, weight, whole * REACH[priority])
+            return self._window(now, weight, whole * HEAVY[priority])
         paced = [
             bucket.delay(now, weight + spare * AT_ONCE * REACH[name] * whole, REACH[name] * whole)
             for name, bucket in self.buckets.items() if name <= priority
@@ -194,7 +196,7 @@ class Budget:
             return False
         if (priority in REACH and not heavy) or not state.limit:
             return True
-        room = state.limit * self._share * (ROOM | REACH)[priority]
+        room = state.limit * self._share * (ROOM | HEAVY)[priority]
         last = state.spent[-1][0] if state.spent else now - WINDOW
         return state.used + weight <= room / 2 or now - last >= WINDOW * weight / room
 

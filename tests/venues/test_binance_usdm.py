@@ -166,6 +166,35 @@ def test_open_orders_tell_both_kinds():
     assert [type(row) for page in pages for row in page.told] == [Order, Snapshot, Order, Snapshot]
 
 
+def test_few_symbols_are_asked_for_one_by_one():
+    """A question about one symbol weighs 1, about all 40."""
+    flow = MARKET.open_orders(timedelta(0), {"ETHUSDT", "BTCUSDT"})
+    _, calls, _ = drive(flow, lambda _: [])
+    assert [(call.path.rpartition("/")[2], dict(call.params)["symbol"], call.weight) for call in calls] == [
+        ("openOrders", "BTCUSDT", 1), ("openOrders", "ETHUSDT", 1),
+        ("openAlgoOrders", "BTCUSDT", 1), ("openAlgoOrders", "ETHUSDT", 1),
+    ]  # fmt: skip
+
+
+def test_without_the_algo_service_or_the_income_the_rest_goes_on():
+    """What answers 404 is said to be absent; an income history that is not there proves nothing."""
+
+    def missing(call):
+        there = call.path == "/fapi/v1/openOrders"
+        return raw("GET_fapi_v1_openOrders") if there else BadRequest(status=404, code=-5000)
+
+    swept, _, _ = drive(MARKET.open_orders(timedelta(0)), missing)
+    assert (swept.symbols, swept.absent) == ({"BTCUSDT"}, ["usdm conditional orders"])
+    swept, _, _ = drive(MARKET.algo_orders("BTCUSDT", AT, AT), missing)
+    assert (swept.unproven, swept.absent) == ([], ["usdm conditional orders"])
+    swept, _, _ = drive(MARKET.transfers(AT, AT), missing)
+    assert [(hole.start, hole.end) for hole in swept.unproven] == [(AT, AT)]
+    assert swept.absent == ["usdm income"]
+    for flow in (MARKET.algo_orders("S", AT, AT), MARKET.transfers(AT, AT)):
+        with pytest.raises(BadRequest):
+            drive(flow, lambda _: BadRequest(status=400, code=-1121))
+
+
 def test_orders_without_a_symbol_are_feature_detected():
     """-1102 without a symbol means that the venue does not take the question; any other refusal is raised."""
     swept, _, _ = drive(MARKET.orders(None, AT, AT), lambda _: BadRequest(code=-1102))

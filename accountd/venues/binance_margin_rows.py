@@ -55,7 +55,7 @@ class PairSide(msgspec.Struct, gc=False):
 
     asset: str
     free: Decimal
-    locked: Decimal = Decimal(0)
+    locked: Decimal
 
 
 class PairRow(msgspec.Struct, rename="camel", gc=False):

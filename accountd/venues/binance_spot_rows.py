@@ -15,7 +15,7 @@ from accountd.core.told import BALANCES, ORDERS, Balance, Fill, Notice, Order, T
 from accountd.venues.binance_pages import PageKind, every_row, single_row
 from accountd.venues.binance_spot_events import NOT_SET, SOR, ZERO, allocation_name
 from accountd.venues.binance_spot_wire import moment, total
-from accountd.venues.wire import EXACT, check, product, text
+from accountd.venues.wire import EXACT, UNREADABLE, check, product, text
 
 CREDITED = (1, 6)  # deposit: success; credited but not yet to be withdrawn
 COMPLETED = 6  # withdrawal
@@ -27,7 +27,7 @@ class HoldingRow(msgspec.Struct, gc=False):
 
     asset: str
     free: Decimal
-    locked: Decimal = ZERO
+    locked: Decimal
 
 
 class AccountBody(msgspec.Struct, gc=False):
@@ -54,6 +54,12 @@ class OrderRow(msgspec.Struct, rename="camel", gc=False):
     time: int = 0
     update_time: int = 0
     expiry_reason: str | None = None
+
+
+class RouteRow(msgspec.Struct, rename="camel", gc=False):
+    """What a row of GET openOrders and allOrders says about where the order went."""
+
+    symbol: str = ""
     used_sor: bool = False
     working_floor: str | None = None
 
@@ -96,22 +102,22 @@ class ListRow(msgspec.Struct, rename="camel", gc=False):
 class DepositRow(msgspec.Struct, rename="camel", gc=False):
     """One row of GET capital/deposit/hisrec."""
 
-    id: str
     coin: str
     amount: Decimal
     status: int
     insert_time: int
+    id: str | int = ""
     tx_id: str = ""
 
 
 class WithdrawalRow(msgspec.Struct, rename="camel", gc=False):
     """One row of GET capital/withdraw/history; its times are text in UTC."""
 
-    id: str
     coin: str
     amount: Decimal
     status: int
     apply_time: str | int
+    id: str | int = ""
     transaction_fee: Decimal = ZERO
     tx_id: str = ""
 
@@ -171,6 +177,7 @@ class ListedBody(msgspec.Struct, gc=False):
 _listed = msgspec.json.Decoder(ListedBody)
 _account = msgspec.json.Decoder(AccountBody)
 _dust = msgspec.json.Decoder(DustBody)
+_routes = msgspec.json.Decoder(list[RouteRow], strict=False)
 
 
 def listed_rows(body: bytes) -> list[msgspec.Raw]:
@@ -202,6 +209,8 @@ def holding(row: HoldingRow, as_of: datetime, market: str) -> list[Told]:
 def order(row: OrderRow, as_of: datetime, market: str) -> Told:
     """Tell an order as REST shows it; a negative quote amount means that the venue does not know it."""
     quote = row.cummulative_quote_qty
+    if not (row.symbol and row.status and (row.update_time or row.time) > 0):
+        raise ValueError("an order without a symbol, a status or a time")
     check(row.price, row.orig_qty, row.executed_qty, quote, row.stop_price)
     return Order(
         market=market,
@@ -224,9 +233,15 @@ def order(row: OrderRow, as_of: datetime, market: str) -> Told:
     )
 
 
-def is_routed(row: OrderRow) -> bool:
-    """Say whether the venue routed an order: its fills are allocations then."""
-    return row.used_sor or row.working_floor == SOR
+def routed_symbols(body: bytes) -> set[str]:
+    """Return the symbols of the orders on a page that the venue routed: their fills are allocations."""
+    if b"SOR" not in body and b"usedSor" not in body:
+        return set()
+    try:
+        rows = _routes.decode(body)
+    except UNREADABLE:  # the page says so itself
+        return set()
+    return {row.symbol for row in rows if row.used_sor or row.working_floor == SOR}
 
 
 def trade(row: TradeRow | AllocationRow, as_of: datetime, market: str) -> Told:
@@ -261,7 +276,7 @@ def deposit(row: DepositRow, as_of: datetime, market: str) -> list[Told]:
         return []
     return [
         Transfer(
-            market=market, kind="deposit", transfer_id=row.id, asset=row.coin, amount=row.amount,
+            market=market, kind="deposit", transfer_id=named(row), asset=row.coin, amount=row.amount,
             occurred_at=moment(row.insert_time), info=text(row.tx_id),
         )
     ]  # fmt: skip
@@ -275,18 +290,29 @@ def withdrawal(row: WithdrawalRow, as_of: datetime, market: str) -> list[Told]:
     at = utc(row.apply_time) if isinstance(row.apply_time, str) else moment(row.apply_time)
     told: list[Told] = [
         Transfer(
-            market=market, kind="withdrawal", transfer_id=row.id, asset=row.coin, amount=-row.amount,
+            market=market, kind="withdrawal", transfer_id=named(row), asset=row.coin, amount=-row.amount,
             occurred_at=at, info=text(row.tx_id),
         )
     ]  # fmt: skip
     if row.transaction_fee:
         told.append(
             Transfer(
-                market=market, kind="withdrawal_fee", transfer_id=row.id, asset=row.coin,
+                market=market, kind="withdrawal_fee", transfer_id=named(row), asset=row.coin,
                 amount=-row.transaction_fee, occurred_at=at,
             )
         )  # fmt: skip
     return told
+
+
+def named(row: DepositRow | WithdrawalRow) -> str:
+    """Return the id of a deposit or withdrawal; where the venue numbers none, that of its transaction.
+
+    Raises:
+        ValueError: it has neither.
+    """
+    if name := text(row.id) or text(row.tx_id):
+        return name
+    raise ValueError("neither an id nor a transaction")
 
 
 def utc(written: str) -> datetime:

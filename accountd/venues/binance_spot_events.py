@@ -26,7 +26,7 @@ from accountd.venues.binance_spot_wire import (
     moment,
     total,
 )
-from accountd.venues.wire import check, product
+from accountd.venues.wire import check, need, product
 
 AMENDED = "REPLACED"
 NOT_SET = ("", "NONE", None)
@@ -76,8 +76,7 @@ class SpotEvents:
     def report(self, r: ExecutionReport, lane: str = "") -> Decoded:
         """Tell the order, its fill if it traded, and what else the report says of it."""
         check(r.q, r.p, r.P, r.l, r.z, r.L, r.n, r.Z, r.Y, r.Q)
-        if not (r.s and r.x and r.X):
-            raise ValueError("a report of no order, or without a status")
+        need(r.s, r.x, r.X)
         made, traded = moment(r.E), moment(r.T)
         # A cancel bears the name of the request in c; an amendment gives the order a new name.
         name = r.C if r.C and r.C != "null" and r.x != AMENDED else r.c
@@ -129,7 +128,7 @@ class SpotEvents:
             raise ValueError("a trade without a number")
         else:
             return None
-        if r.L is None or r.S is None:
+        if r.L is None or not r.S:
             raise ValueError("a trade without price or side")
         return Fill(
             market=self.market,
@@ -154,6 +153,7 @@ class SpotEvents:
         told: list[Told] = []
         for row in event.B:
             check(row.f, row.l)
+            need(row.a)
             told.append(
                 Balance(
                     market=self.market,

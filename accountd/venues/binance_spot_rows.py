@@ -12,10 +12,10 @@ from decimal import Decimal
 import msgspec
 
 from accountd.core.told import BALANCES, ORDERS, Balance, Fill, Notice, Order, Told, Transfer
-from accountd.venues.binance_pages import PageKind, every_row, single_row
+from accountd.venues.binance_pages import PageKind, every_row, listed_rows, single_row
 from accountd.venues.binance_spot_events import NOT_SET, SOR, ZERO, allocation_name
 from accountd.venues.binance_spot_wire import moment, total
-from accountd.venues.wire import EXACT, UNREADABLE, check, product, text
+from accountd.venues.wire import EXACT, UNREADABLE, check, need, product, text
 
 CREDITED = (1, 6)  # deposit: success; credited but not yet to be withdrawn
 COMPLETED = 6  # withdrawal
@@ -117,8 +117,8 @@ class WithdrawalRow(msgspec.Struct, rename="camel", gc=False):
     amount: Decimal
     status: int
     apply_time: str | int
+    transaction_fee: Decimal
     id: str | int = ""
-    transaction_fee: Decimal = ZERO
     tx_id: str = ""
 
 
@@ -147,7 +147,7 @@ class DustRow(msgspec.Struct, rename="camel", gc=False):
     operate_time: int
     total_transfered_amount: Decimal
     trans_id: int
-    user_asset_dribblet_details: list[DustDetail] = []
+    user_asset_dribblet_details: list[DustDetail]
 
 
 class DustBody(msgspec.Struct, rename="camel", gc=False):
@@ -167,34 +167,15 @@ class DividendRow(msgspec.Struct, rename="camel", gc=False):
     en_info: str = ""
 
 
-class ListedBody(msgspec.Struct, gc=False):
-    """GET asset/transfer and asset/assetDividend."""
-
-    rows: list[msgspec.Raw] | None = None
-    total: int | None = None
-
-
-_listed = msgspec.json.Decoder(ListedBody)
 _account = msgspec.json.Decoder(AccountBody)
 _dust = msgspec.json.Decoder(DustBody)
 _routes = msgspec.json.Decoder(list[RouteRow], strict=False)
 
 
-def listed_rows(body: bytes) -> list[msgspec.Raw]:
-    """Return the rows of ``{"rows": [...], "total": n}``; without any, the venue leaves ``rows`` out.
-
-    Raises:
-        ValueError: the page names neither.
-    """
-    page = _listed.decode(body)
-    if page.rows is None and page.total is None:
-        raise ValueError("neither rows nor their number")
-    return page.rows or []
-
-
 def holding(row: HoldingRow, as_of: datetime, market: str) -> list[Told]:
     """Tell a balance. Nothing is said of what is zero: the page lists all that is not."""
     check(row.free, row.locked)
+    need(row.asset)
     held = total(row.free, row.locked)
     if not held:
         return []
@@ -209,8 +190,9 @@ def holding(row: HoldingRow, as_of: datetime, market: str) -> list[Told]:
 def order(row: OrderRow, as_of: datetime, market: str) -> Told:
     """Tell an order as REST shows it; a negative quote amount means that the venue does not know it."""
     quote = row.cummulative_quote_qty
-    if not (row.symbol and row.status and (row.update_time or row.time) > 0):
-        raise ValueError("an order without a symbol, a status or a time")
+    need(row.symbol, row.status)
+    if (row.update_time or row.time) <= 0:
+        raise ValueError("an order without a time")
     check(row.price, row.orig_qty, row.executed_qty, quote, row.stop_price)
     return Order(
         market=market,
@@ -247,6 +229,7 @@ def routed_symbols(body: bytes) -> set[str]:
 def trade(row: TradeRow | AllocationRow, as_of: datetime, market: str) -> Told:
     """Tell a trade, or an allocation of a routed order."""
     check(row.price, row.qty, row.quote_qty, row.commission)
+    need(row.symbol)
     return Fill(
         market=market,
         symbol=row.symbol,
@@ -272,6 +255,7 @@ def order_list(row: ListRow, as_of: datetime, market: str) -> Told:
 def deposit(row: DepositRow, as_of: datetime, market: str) -> list[Told]:
     """Tell a deposit that arrived; one that is under way is told later, by its own time."""
     check(row.amount)
+    need(row.coin)
     if row.status not in CREDITED:
         return []
     return [
@@ -285,6 +269,7 @@ def deposit(row: DepositRow, as_of: datetime, market: str) -> list[Told]:
 def withdrawal(row: WithdrawalRow, as_of: datetime, market: str) -> list[Told]:
     """Tell a withdrawal that is through, and its fee, which the amount does not hold."""
     check(row.amount, row.transaction_fee)
+    need(row.coin)
     if row.status != COMPLETED:
         return []
     at = utc(row.apply_time) if isinstance(row.apply_time, str) else moment(row.apply_time)
@@ -328,6 +313,7 @@ def utc(written: str) -> datetime:
 def move(row: MoveRow, as_of: datetime, market: str) -> list[Told]:
     """Tell a transfer between wallets of one owner, as the spot wallet sees it."""
     check(row.amount)
+    need(row.asset, row.type)
     if row.status != "CONFIRMED":
         return []
     amount = -row.amount if row.type.startswith(WALLET) else row.amount
@@ -345,6 +331,7 @@ def dust(row: DustRow, as_of: datetime, market: str) -> list[Told]:
     target = "BNB"
     for part in row.user_asset_dribblet_details:
         check(part.amount)
+        need(part.from_asset)
         gone[part.from_asset] = EXACT.subtract(gone[part.from_asset], part.amount)
         target = part.target_asset or target
     check(row.total_transfered_amount)
@@ -361,6 +348,7 @@ def dust(row: DustRow, as_of: datetime, market: str) -> list[Told]:
 def dividend(row: DividendRow, as_of: datetime, market: str) -> Told:
     """Tell a distribution; direction -1 takes it back."""
     check(row.amount)
+    need(row.asset)
     return Transfer(
         market=market, kind="dividend", transfer_id=str(row.id), asset=row.asset,
         amount=-row.amount if row.direction < 0 else row.amount, occurred_at=moment(row.div_time),

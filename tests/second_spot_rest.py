@@ -46,6 +46,7 @@ class Rest:
         self.asked = []
         self.refused = []
         self.rng = random.Random(3)
+        self.slow = 0.0  # seconds before each reply
         self.listen_key = "L" * 63 + "k"
 
     async def __aenter__(self):
@@ -66,6 +67,7 @@ class Rest:
                 )
                 await reader.readexactly(int(headers.get("content-length", 0)))
                 method, target, _ = first.split(" ")
+                await asyncio.sleep(self.slow)
                 status, more, body = self.answer(method, target, headers["x-mbx-apikey"])
                 closing = self.rng.random() < 0.1
                 if "gzip" in headers.get("accept-encoding", "") and self.rng.random() < 0.5:

@@ -18,8 +18,9 @@ from accountd.runtime.tasks import end
 
 log = structlog.get_logger("accountd.watcher")
 
-MAX_FRAME = 16 * 1024 * 1024  # bytes; a larger one closes the connection with 1009
+MAX_FRAME = 2 * 1024 * 1024  # bytes, many times what a venue sends; a larger one closes with 1009
 Now = Callable[[], datetime]  # the venue's time
+TURN = 64  # frames read in a row before others have their turn: one flood must not hold everybody up
 QUEUE = 1_024  # frames read ahead; pausing the socket costs two system calls
 REDACTED = "stream refused"
 
@@ -116,6 +117,12 @@ class Watcher:
                         trace: TracebackType | None) -> None:  # fmt: skip
         await self.close()
 
+    def give_up(self, reason: str, since: datetime) -> None:
+        """Read no further; nothing that came after ``since`` counts as heard."""
+        self.alive_at = min(self.alive_at, since)
+        self._lose(reason)
+        self._tasks[0].cancel()
+
     def _lose(self, reason: str) -> None:
         if not self.lost.is_set():
             self.reason = reason
@@ -130,6 +137,8 @@ class Watcher:
                 self.alive_at = moment = now()
                 self.last_frame = self.clock.monotonic()
                 on_frame(frame, moment)
+                if self.frames % TURN == 0:
+                    await asyncio.sleep(0)
         except ConnectionClosed as error:
             close = error.rcvd
             self._lose(f"closed {close.code}" if close else "connection lost")

@@ -31,7 +31,8 @@ MARGIN_PAGES = {
     "rest.margin.capital-flow": "capital_flow", "rest.margin.transfer.GET": "moves",
 }  # fmt: skip
 GONE = object()
-FREE = ("status", "type", "free", "locked", "rows", "direction", "userAssetDribbletDetails")  # may well tell of nothing
+# What may well say that there is nothing.
+FREE = ("status", "type", "free", "locked", "rows", "direction", "userAssetDribbletDetails")
 BENT = [GONE, None, "", "x", -1, 1.5, True, [], {}, "NaN", "1E+999", 10**30]
 MONEY = ("price", "quantity", "quote_quantity", "commission", "amount", "total", "free", "locked")
 TRADE = {

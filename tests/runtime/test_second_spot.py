@@ -177,3 +177,21 @@ async def test_every_fault_heals(sqlite_url, tmp_path, fault):
         assert not [one for one in exchange.rest.refused if one[1:] != (404, None)]
         errors = world.rows(tables.findings, tables.findings.c.severity == "error")
         assert not [row for row in errors if row["resolved_at"] is None]
+
+
+async def test_a_flood_of_nonsense_ends_the_link_and_is_not_kept(sqlite_url, tmp_path):
+    """What cannot be read, more than a moment's noise of it, ends the connection; then all is caught up."""
+    exchange = SecondSpot()
+    async with SecondWorld(sqlite_url, exchange, tmp_path) as world:
+        life(exchange)
+        for session in exchange.sessions:
+            for _ in range(2_000):
+                session.lines.put_nowait('{"e":"executionReport","E":')
+        life(exchange)
+        reason = tables.sessions.c.close_reason == "nothing that comes can be read"
+        await world.until(lambda: world.rows(tables.sessions, reason))
+        await world.until(world.live, 20)
+        await world.agreed(20)
+        await world.rang()
+        assert len(world.rows(tables.journal, tables.journal.c.kind == "undecodable")) <= 100
+        assert world.rows(tables.gaps, tables.gaps.c.reason == "nothing that comes can be read")

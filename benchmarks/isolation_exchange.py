@@ -55,6 +55,7 @@ class Broken(SecondSpot):
         with contextlib.suppress(ConnectionClosed):
             while True:
                 await socket.send(frame)
+                await asyncio.sleep(0)  # the healthy exchange lives in this process too
 
 
 async def trade(spot: SecondSpot) -> None:

@@ -33,22 +33,32 @@ class Backoff:
 
 
 class ConnectBudget:
-    """At most ``limit`` connection attempts within ``window`` for each host, whoever asks."""
+    """At most ``limit`` connection attempts within ``window`` for each host, whoever asks.
+
+    Of several that connect to a host none may use up more than half: one that is cut for ever must not
+    keep the others out.
+    """
 
     def __init__(self, limit: int, window: timedelta, clock: Clock) -> None:
         self.limit = limit
         self.window = window.total_seconds()
         self.clock = clock
-        self._tries: dict[str, deque[float]] = {}
+        self._tries: dict[str, deque[tuple[float, str]]] = {}
+        self._known: dict[str, set[str]] = {}
 
-    async def acquire(self, host: str) -> None:
-        """Wait until the host may be tried again, and count the attempt."""
+    async def acquire(self, host: str, who: str = "") -> None:
+        """Wait until ``who`` may try the host again, and count the attempt."""
         tries = self._tries.setdefault(host, deque())
+        known = self._known.setdefault(host, set())
+        known.add(who)
         while True:
             now = self.clock.monotonic()
-            while tries and tries[0] <= now - self.window:
+            while tries and tries[0][0] <= now - self.window:
                 tries.popleft()
-            if len(tries) < self.limit:
-                tries.append(now)
+            own = [at for at, one in tries if one == who]
+            share = self.limit if len(known) == 1 else max(1, self.limit // 2)
+            if len(tries) < self.limit and len(own) < share:
+                tries.append((now, who))
                 return
-            await self.clock.sleep(tries[0] + self.window - now)
+            first = own[0] if len(own) >= share else tries[0][0]
+            await self.clock.sleep(first + self.window - now)

@@ -77,7 +77,7 @@ class Connector:
             for door in self.doors():
                 socket = Socket(door)
                 url = await self._address(socket)
-                await self.connects.acquire(urlsplit(url).netloc)
+                await self.connects.acquire(urlsplit(url).netloc, self.name)
                 if not begun:
                     link.opened_at, link.since = clock.now(), clock.clock.monotonic()
                     if self.books is not None:

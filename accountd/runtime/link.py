@@ -31,6 +31,15 @@ class Socket:
         assert self.connected is not None
         return self.connected
 
+    def listens_by(self, number: int | None) -> bool:
+        """Say whether a subscription that ends was still needed: a renewed lane may have another number.
+
+        Without a number it may be any.
+        """
+        if number is None:
+            return True
+        return number in {lane: one for one, lane in self.lanes.items()}.values()
+
     def answered(self, decoded: Decoded) -> None:
         """Take an answer. A subscription's lane is known from here on: its events may follow at once."""
         ack = decoded.ack
@@ -42,6 +51,7 @@ class Socket:
             return
         number = subscription(ack)
         if lane is not None and number is not None:
+            self.lanes.pop(number, None)  # the last of a lane's numbers is the one that counts
             self.lanes[number] = lane
         if not answer.done():
             answer.set_result(decoded)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,6 +81,7 @@ class Recorder:
         self.ledgers: dict[str, Ledger] = {}
         self._queue: deque[Telling | Job] = deque()
         self._frames = 0
+        self._waiting: Counter[str] = Counter()  # ... of each account
         self._ready = threading.Event()
         self._stopping = False
         self._kill = threading.Event()
@@ -100,10 +101,16 @@ class Recorder:
         return self._frames
 
     def offer(self, telling: Telling) -> bool:
-        """Hand over a frame; False when the ring is full and the frame is not taken."""
-        if self._frames >= self.ring_size or self._done.is_set():
+        """Hand over a frame; False when the ring is full and the frame is not taken.
+
+        Of several accounts none may fill more than half.
+        """
+        share = self.ring_size if len(self.ledgers) < 2 else self.ring_size // 2
+        full = self._frames >= self.ring_size or self._waiting[telling.account_id] >= share
+        if full or self._done.is_set():
             return False
         self._frames += 1
+        self._waiting[telling.account_id] += 1
         self._queue.append(telling)
         if not self._ready.is_set():
             self._ready.set()
@@ -334,7 +341,7 @@ class Recorder:
         self._say_done(doubt)
 
     def _say_done(self, doubt: Doubt) -> None:
-        frames = sum(1 for telling in doubt.tellings if telling.keep)
+        frames = Counter(telling.account_id for telling in doubt.tellings if telling.keep)
         self._call(self._finish, doubt.outcome, doubt.jobs, frames)
 
     def _recall(self, tx: Transaction) -> None:
@@ -368,8 +375,9 @@ class Recorder:
         for ledger in list(self.ledgers.values()):
             ledger.beliefs = None
 
-    def _finish(self, outcome: Outcome, jobs: list[Job], frames: int) -> None:
-        self._frames = max(0, self._frames - frames)
+    def _finish(self, outcome: Outcome, jobs: list[Job], frames: Counter[str]) -> None:
+        self._frames = max(0, self._frames - frames.total())
+        self._waiting -= frames
         for job in jobs:
             if not job.future.done():
                 job.future.set_result(job.result)

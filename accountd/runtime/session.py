@@ -308,7 +308,7 @@ class AccountRunner:
                 self._ask_turn("key expired")
         elif decoded.control == SHUTDOWN:
             self._ask_turn(SHUTTING)
-        elif decoded.control == TERMINATED and decoded.subscription in (None, *socket.lanes):
+        elif decoded.control == TERMINATED and socket.listens_by(decoded.subscription):
             self._ended = decoded.event_time
             self._ask_turn(ENDED)
 

@@ -18,8 +18,9 @@ from accountd.runtime.tasks import end
 
 log = structlog.get_logger("accountd.watcher")
 
-MAX_FRAME = 16 * 1024 * 1024  # bytes; a larger one closes the connection with 1009
+MAX_FRAME = 2 * 1024 * 1024  # bytes, many times what a venue sends; a larger one closes with 1009
 Now = Callable[[], datetime]  # the venue's time
+TURN = 64  # frames read in a row before others have their turn: one flood must not hold everybody up
 QUEUE = 1_024  # frames read ahead; pausing the socket costs two system calls
 REDACTED = "stream refused"
 
@@ -131,6 +132,8 @@ class Watcher:
                 self.alive_at = moment = now()
                 self.last_frame = self.clock.monotonic()
                 on_frame(frame, moment)
+                if self.frames % TURN == 0:
+                    await asyncio.sleep(0)
         except ConnectionClosed as error:
             close = error.rcvd
             self._lose(f"closed {close.code}" if close else "connection lost")

@@ -14,20 +14,19 @@ from functools import partial
 import msgspec
 
 from accountd.core.told import BALANCES, ORDERS, Balance, Told, Transfer
-from accountd.venues.binance_pages import PageKind, Pages, Tell, every_row, single_row
+from accountd.venues.binance_pages import PageKind, Pages, Tell, every_row, listed_rows, single_row
 from accountd.venues.binance_spot_rows import (
     HoldingRow,
     ListRow,
     OrderRow,
     TradeRow,
     holding,
-    listed_rows,
     order,
     order_list,
     trade,
 )
 from accountd.venues.binance_spot_wire import moment, total
-from accountd.venues.wire import EXACT, check, negated, product
+from accountd.venues.wire import EXACT, check, need, negated, product
 
 CROSS = "margin"
 ISOLATED = "isolated"
@@ -55,7 +54,7 @@ class PairSide(msgspec.Struct, gc=False):
 
     asset: str
     free: Decimal
-    locked: Decimal = Decimal(0)
+    locked: Decimal
 
 
 class PairRow(msgspec.Struct, rename="camel", gc=False):
@@ -161,6 +160,7 @@ def margin_trade(row: TradeRow, as_of: datetime, market: str) -> Told:
 def interest(row: InterestRow, as_of: datetime, market: str, lane: str = "") -> Told:
     """Tell interest that fell due: it is added to what is owed, the balance stays."""
     check(row.interest)
+    need(row.asset)
     pair = (row.isolated_symbol or lane) if market == ISOLATED else ""
     return Transfer(
         market=market,
@@ -177,6 +177,7 @@ def interest(row: InterestRow, as_of: datetime, market: str, lane: str = "") -> 
 def loan(row: LoanRow, as_of: datetime, market: str, lane: str = "", *, kind: str = "borrow") -> list[Told]:
     """Tell what was borrowed, or repaid with its interest; one that failed moved nothing."""
     check(row.amount)
+    need(row.asset)
     if row.status not in DONE:
         return []
     pair = (row.isolated_symbol or lane) if market == ISOLATED else ""
@@ -192,6 +193,7 @@ def loan(row: LoanRow, as_of: datetime, market: str, lane: str = "", *, kind: st
 def flow(row: FlowRow, as_of: datetime, market: str, lane: str = "") -> list[Told]:
     """Tell what no other history tells: liquidations and their fees, conversions, returned commission."""
     check(row.amount)
+    need(row.asset, row.type)
     if row.type in TOLD_ELSEWHERE:
         return []
     pair = (row.symbol or lane) if market == ISOLATED else ""
@@ -210,6 +212,7 @@ def flow(row: FlowRow, as_of: datetime, market: str, lane: str = "") -> list[Tol
 def move(row: MoveRow, as_of: datetime, market: str, lane: str = "") -> list[Told]:
     """Tell a transfer in or out; one between two isolated accounts is told on both sides."""
     check(row.amount)
+    need(row.asset, row.type)
     if row.status not in DONE:
         return []
     at = moment(row.timestamp * 1000 if row.timestamp < SECONDS else row.timestamp)

@@ -23,7 +23,13 @@ class _Rows(msgspec.Struct, gc=False):
     rows: list[msgspec.Raw]
 
 
+class _Listed(msgspec.Struct, gc=False):
+    rows: list[msgspec.Raw] | None = None
+    total: int | None = None
+
+
 _rows = msgspec.json.Decoder(_Rows)
+_listed = msgspec.json.Decoder(_Listed)
 
 
 def single_row(body: bytes) -> list[msgspec.Raw]:
@@ -34,6 +40,18 @@ def single_row(body: bytes) -> list[msgspec.Raw]:
 def counted_rows(body: bytes) -> list[msgspec.Raw]:
     """Return the rows of ``{"rows": [...], "total": n}``."""
     return _rows.decode(body).rows
+
+
+def listed_rows(body: bytes) -> list[msgspec.Raw]:
+    """Return the rows of ``{"rows": [...], "total": n}``; without any, the venue leaves ``rows`` out.
+
+    Raises:
+        ValueError: the page names neither.
+    """
+    page = _listed.decode(body)
+    if page.rows is None and page.total is None:
+        raise ValueError("neither rows nor their number")
+    return page.rows or []
 
 
 class PageKind(msgspec.Struct, frozen=True, kw_only=True):

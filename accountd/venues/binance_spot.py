@@ -77,6 +77,7 @@ class SpotVenue:
     table: Mapping[str, Asked]
     parts: tuple[str, ...]
     income_follows_fills = False
+    account_params: tuple[tuple[str, str], ...] = ()
 
     def __init__(self) -> None:
         self.pages = Pages(spot_pages(MARKET) | wallet_pages(MARKET))
@@ -111,14 +112,14 @@ class SpotVenue:
 
     def snapshot(self, lag: timedelta) -> Flow[AccountState]:
         """Tell all balances as of ``lag`` ago (20 weight)."""
-        page = yield from self.asking.page("account", lag, NO_ZEROS)
+        page = yield from self.asking.page("account", lag, self.account_params)
         told = binance.read(page.reply, _Account, "account")
         words = tuple(word for word in (told.account_type.lower() or MARKET, "account") if word)
         return AccountState(can_trade=told.can_trade, modes=(" ".join(words),))
 
     def canary(self, lag: timedelta) -> Flow[None]:
         """Tell all balances as of ``lag`` ago (20 weight)."""
-        yield from self.asking.page("account", lag, NO_ZEROS)
+        yield from self.asking.page("account", lag, self.account_params)
 
     def server_time(self) -> Flow[datetime]:
         """Return the venue's clock."""
@@ -138,6 +139,7 @@ class BinanceSpot(SpotVenue):
         {POOL: Pool(limit=6000)} | dict(WALLET_POOLS) | binance.sapi_pools([binance.RIGHTS])
     )
     table: Mapping[str, Asked] = MappingProxyType({**TABLE, **WALLET_TABLE, "rights": RIGHTS})
+    account_params = NO_ZEROS
     parts = ("deposits", "moves", "dust", "dividends", "withdrawals")  # the last may have to wait for weight
 
     def doors(self, urls: Urls, options: StreamOptions) -> tuple[Door, ...]:

@@ -26,7 +26,7 @@ from accountd.venues.binance_spot_wire import (
     moment,
     total,
 )
-from accountd.venues.wire import check, product
+from accountd.venues.wire import check, need, product
 
 AMENDED = "REPLACED"
 NOT_SET = ("", "NONE", None)
@@ -76,6 +76,7 @@ class SpotEvents:
     def report(self, r: ExecutionReport, lane: str = "") -> Decoded:
         """Tell the order, its fill if it traded, and what else the report says of it."""
         check(r.q, r.p, r.P, r.l, r.z, r.L, r.n, r.Z, r.Y, r.Q)
+        need(r.s, r.x, r.X)
         made, traded = moment(r.E), moment(r.T)
         # A cancel bears the name of the request in c; an amendment gives the order a new name.
         name = r.C if r.C and r.C != "null" and r.x != AMENDED else r.c
@@ -114,6 +115,8 @@ class SpotEvents:
         """Return the execution of a report: a trade, or an allocation where the order was routed."""
         if r.uS or r.k == SOR:
             self.routed.add(r.s)
+        if r.x == "TRADE" and r.l is None:
+            raise ValueError("a trade without a quantity")
         if not r.l or r.x == "TRADE_PREVENTION":
             return None
         if r.t >= 0:
@@ -121,9 +124,11 @@ class SpotEvents:
         elif r.a is not None and r.a >= 0:
             number = allocation_name(r.a)
             self.routed.add(r.s)
+        elif r.x == "TRADE":
+            raise ValueError("a trade without a number")
         else:
             return None
-        if r.L is None or r.S is None:
+        if r.L is None or not r.S:
             raise ValueError("a trade without price or side")
         return Fill(
             market=self.market,
@@ -148,6 +153,7 @@ class SpotEvents:
         told: list[Told] = []
         for row in event.B:
             check(row.f, row.l)
+            need(row.a)
             told.append(
                 Balance(
                     market=self.market,

@@ -12,10 +12,10 @@ from decimal import Decimal
 import msgspec
 
 from accountd.core.told import BALANCES, ORDERS, Balance, Fill, Notice, Order, Told, Transfer
-from accountd.venues.binance_pages import PageKind, every_row, single_row
+from accountd.venues.binance_pages import PageKind, every_row, listed_rows, single_row
 from accountd.venues.binance_spot_events import NOT_SET, SOR, ZERO, allocation_name
 from accountd.venues.binance_spot_wire import moment, total
-from accountd.venues.wire import EXACT, check, product, text
+from accountd.venues.wire import EXACT, UNREADABLE, check, need, product, text
 
 CREDITED = (1, 6)  # deposit: success; credited but not yet to be withdrawn
 COMPLETED = 6  # withdrawal
@@ -27,7 +27,7 @@ class HoldingRow(msgspec.Struct, gc=False):
 
     asset: str
     free: Decimal
-    locked: Decimal = ZERO
+    locked: Decimal
 
 
 class AccountBody(msgspec.Struct, gc=False):
@@ -54,6 +54,12 @@ class OrderRow(msgspec.Struct, rename="camel", gc=False):
     time: int = 0
     update_time: int = 0
     expiry_reason: str | None = None
+
+
+class RouteRow(msgspec.Struct, rename="camel", gc=False):
+    """What a row of GET openOrders and allOrders says about where the order went."""
+
+    symbol: str = ""
     used_sor: bool = False
     working_floor: str | None = None
 
@@ -96,23 +102,23 @@ class ListRow(msgspec.Struct, rename="camel", gc=False):
 class DepositRow(msgspec.Struct, rename="camel", gc=False):
     """One row of GET capital/deposit/hisrec."""
 
-    id: str
     coin: str
     amount: Decimal
     status: int
     insert_time: int
+    id: str | int = ""
     tx_id: str = ""
 
 
 class WithdrawalRow(msgspec.Struct, rename="camel", gc=False):
     """One row of GET capital/withdraw/history; its times are text in UTC."""
 
-    id: str
     coin: str
     amount: Decimal
     status: int
     apply_time: str | int
-    transaction_fee: Decimal = ZERO
+    transaction_fee: Decimal
+    id: str | int = ""
     tx_id: str = ""
 
 
@@ -141,7 +147,7 @@ class DustRow(msgspec.Struct, rename="camel", gc=False):
     operate_time: int
     total_transfered_amount: Decimal
     trans_id: int
-    user_asset_dribblet_details: list[DustDetail] = []
+    user_asset_dribblet_details: list[DustDetail]
 
 
 class DustBody(msgspec.Struct, rename="camel", gc=False):
@@ -161,33 +167,15 @@ class DividendRow(msgspec.Struct, rename="camel", gc=False):
     en_info: str = ""
 
 
-class ListedBody(msgspec.Struct, gc=False):
-    """GET asset/transfer and asset/assetDividend."""
-
-    rows: list[msgspec.Raw] | None = None
-    total: int | None = None
-
-
-_listed = msgspec.json.Decoder(ListedBody)
 _account = msgspec.json.Decoder(AccountBody)
 _dust = msgspec.json.Decoder(DustBody)
-
-
-def listed_rows(body: bytes) -> list[msgspec.Raw]:
-    """Return the rows of ``{"rows": [...], "total": n}``; without any, the venue leaves ``rows`` out.
-
-    Raises:
-        ValueError: the page names neither.
-    """
-    page = _listed.decode(body)
-    if page.rows is None and page.total is None:
-        raise ValueError("neither rows nor their number")
-    return page.rows or []
+_routes = msgspec.json.Decoder(list[RouteRow], strict=False)
 
 
 def holding(row: HoldingRow, as_of: datetime, market: str) -> list[Told]:
     """Tell a balance. Nothing is said of what is zero: the page lists all that is not."""
     check(row.free, row.locked)
+    need(row.asset)
     held = total(row.free, row.locked)
     if not held:
         return []
@@ -202,6 +190,9 @@ def holding(row: HoldingRow, as_of: datetime, market: str) -> list[Told]:
 def order(row: OrderRow, as_of: datetime, market: str) -> Told:
     """Tell an order as REST shows it; a negative quote amount means that the venue does not know it."""
     quote = row.cummulative_quote_qty
+    need(row.symbol, row.status)
+    if (row.update_time or row.time) <= 0:
+        raise ValueError("an order without a time")
     check(row.price, row.orig_qty, row.executed_qty, quote, row.stop_price)
     return Order(
         market=market,
@@ -224,14 +215,21 @@ def order(row: OrderRow, as_of: datetime, market: str) -> Told:
     )
 
 
-def is_routed(row: OrderRow) -> bool:
-    """Say whether the venue routed an order: its fills are allocations then."""
-    return row.used_sor or row.working_floor == SOR
+def routed_symbols(body: bytes) -> set[str]:
+    """Return the symbols of the orders on a page that the venue routed: their fills are allocations."""
+    if b"SOR" not in body and b"usedSor" not in body:
+        return set()
+    try:
+        rows = _routes.decode(body)
+    except UNREADABLE:  # the page says so itself
+        return set()
+    return {row.symbol for row in rows if row.used_sor or row.working_floor == SOR}
 
 
 def trade(row: TradeRow | AllocationRow, as_of: datetime, market: str) -> Told:
     """Tell a trade, or an allocation of a routed order."""
     check(row.price, row.qty, row.quote_qty, row.commission)
+    need(row.symbol)
     return Fill(
         market=market,
         symbol=row.symbol,
@@ -257,11 +255,12 @@ def order_list(row: ListRow, as_of: datetime, market: str) -> Told:
 def deposit(row: DepositRow, as_of: datetime, market: str) -> list[Told]:
     """Tell a deposit that arrived; one that is under way is told later, by its own time."""
     check(row.amount)
+    need(row.coin)
     if row.status not in CREDITED:
         return []
     return [
         Transfer(
-            market=market, kind="deposit", transfer_id=row.id, asset=row.coin, amount=row.amount,
+            market=market, kind="deposit", transfer_id=named(row), asset=row.coin, amount=row.amount,
             occurred_at=moment(row.insert_time), info=text(row.tx_id),
         )
     ]  # fmt: skip
@@ -270,23 +269,35 @@ def deposit(row: DepositRow, as_of: datetime, market: str) -> list[Told]:
 def withdrawal(row: WithdrawalRow, as_of: datetime, market: str) -> list[Told]:
     """Tell a withdrawal that is through, and its fee, which the amount does not hold."""
     check(row.amount, row.transaction_fee)
+    need(row.coin)
     if row.status != COMPLETED:
         return []
     at = utc(row.apply_time) if isinstance(row.apply_time, str) else moment(row.apply_time)
     told: list[Told] = [
         Transfer(
-            market=market, kind="withdrawal", transfer_id=row.id, asset=row.coin, amount=-row.amount,
+            market=market, kind="withdrawal", transfer_id=named(row), asset=row.coin, amount=-row.amount,
             occurred_at=at, info=text(row.tx_id),
         )
     ]  # fmt: skip
     if row.transaction_fee:
         told.append(
             Transfer(
-                market=market, kind="withdrawal_fee", transfer_id=row.id, asset=row.coin,
+                market=market, kind="withdrawal_fee", transfer_id=named(row), asset=row.coin,
                 amount=-row.transaction_fee, occurred_at=at,
             )
         )  # fmt: skip
     return told
+
+
+def named(row: DepositRow | WithdrawalRow) -> str:
+    """Return the id of a deposit or withdrawal; where the venue numbers none, that of its transaction.
+
+    Raises:
+        ValueError: it has neither.
+    """
+    if name := text(row.id) or text(row.tx_id):
+        return name
+    raise ValueError("neither an id nor a transaction")
 
 
 def utc(written: str) -> datetime:
@@ -302,6 +313,7 @@ def utc(written: str) -> datetime:
 def move(row: MoveRow, as_of: datetime, market: str) -> list[Told]:
     """Tell a transfer between wallets of one owner, as the spot wallet sees it."""
     check(row.amount)
+    need(row.asset, row.type)
     if row.status != "CONFIRMED":
         return []
     amount = -row.amount if row.type.startswith(WALLET) else row.amount
@@ -319,6 +331,7 @@ def dust(row: DustRow, as_of: datetime, market: str) -> list[Told]:
     target = "BNB"
     for part in row.user_asset_dribblet_details:
         check(part.amount)
+        need(part.from_asset)
         gone[part.from_asset] = EXACT.subtract(gone[part.from_asset], part.amount)
         target = part.target_asset or target
     check(row.total_transfered_amount)
@@ -335,6 +348,7 @@ def dust(row: DustRow, as_of: datetime, market: str) -> list[Told]:
 def dividend(row: DividendRow, as_of: datetime, market: str) -> Told:
     """Tell a distribution; direction -1 takes it back."""
     check(row.amount)
+    need(row.asset)
     return Transfer(
         market=market, kind="dividend", transfer_id=str(row.id), asset=row.asset,
         amount=-row.amount if row.direction < 0 else row.amount, occurred_at=moment(row.div_time),

@@ -12,10 +12,22 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from accountd.core.told import BALANCES, FILLS, ORDERS, TRANSFERS, Notice
-from accountd.errors import BadRequest
-from accountd.venues.base import ExchangeInfo, Flow, Retention, Swept, SymbolInfo, from_ms, to_ms
+from accountd.errors import BadRequest, VenueGone
+from accountd.venues.base import (
+    Call,
+    ExchangeInfo,
+    Flow,
+    Page,
+    Reply,
+    Retention,
+    Swept,
+    SymbolInfo,
+    from_ms,
+    to_ms,
+)
 from accountd.venues.binance import exchange_info_of, read
 from accountd.venues.binance_asking import Asked, Asking, Params
+from accountd.venues.binance_spot_rows import routed_symbols
 from accountd.venues.binance_spot_wallet import NOT_HERE, Wallet
 from accountd.venues.paging import by_time, fetch, places, reply_to
 
@@ -120,7 +132,7 @@ class SpotSection:
             return swept.plus(
                 (yield from self._history("allocations", symbol, start, end, "fromAllocationId"))
             )
-        except BadRequest as refusal:
+        except (BadRequest, VenueGone) as refusal:
             if refusal.status not in NOT_HERE:
                 raise
             self.allocations = False  # not every venue of this kind routes orders
@@ -148,6 +160,11 @@ class SpotSection:
         """Return what a question about a symbol says beside the symbol."""
         return ()
 
+    def read(self, call: Call, reply: Reply) -> Page:
+        """Return a page; orders say too which symbols the venue routes: their fills are read apart."""
+        self.routed.update(routed_symbols(reply.body))
+        return self.asking.read(call, reply)
+
     def _history(self, kind: str, symbol: str, start: datetime, end: datetime, cursor: str) -> Flow[Swept]:
         """Read a history in windows of a day; a long stretch begins with the first rows there are.
 
@@ -157,7 +174,7 @@ class SpotSection:
         limit, fixed = self.limits.get(kind, LIMIT), self.fixed(symbol)
         if end - start > WIDE:
             params = (("symbol", symbol), *fixed, (cursor, "0"), ("limit", str(limit)))
-            page = yield from fetch(self.asking.call(kind, params), self.asking.read, first)
+            page = yield from fetch(self.asking.call(kind, params), self.read, first)
             found = places(page)
             if page.size < limit and len(found) == page.size:
                 return first
@@ -166,6 +183,7 @@ class SpotSection:
         # The numbers of orders do not stand in the order of their last change, those of trades do.
         dense = "fromId" if kind == "fills" else None
         question = self.asking.history(kind, symbol, dense, limit, WINDOW, params=fixed)
+        question = msgspec.structs.replace(question, read=self.read)
         swept = yield from by_time(question, to_ms(start), to_ms(end))
         swept.rows += first.rows
         swept.calls += first.calls

@@ -18,7 +18,13 @@ MICROSECONDS = 10**14  # a time of more digits than that is in µs
 
 
 def moment(number: int) -> datetime:
-    """Return the aware UTC time of a venue's number: ms, or µs where a connection asked for them."""
+    """Return the aware UTC time of a venue's number: ms, or µs where a connection asked for them.
+
+    Raises:
+        ValueError: nothing happened before 1970.
+    """
+    if number <= 0:
+        raise ValueError("a time that no event has")
     return EPOCH + MILLISECOND * number if number < MICROSECONDS else EPOCH + MILLISECOND * number / 1000
 
 

@@ -64,6 +64,16 @@ def check(*numbers: Decimal | None) -> None:
             raise ValueError("a number that no amount can be")
 
 
+def need(*words: str) -> None:
+    """Refuse a row that leaves empty what it cannot do without.
+
+    Raises:
+        ValueError: one of the words is empty.
+    """
+    if not all(words):
+        raise ValueError("an empty field that must say something")
+
+
 def text(identifier: int | str) -> str | None:
     """Return an id as text; 0 and "" say that there is none."""
     return str(identifier) if identifier not in (0, "", "0") else None

@@ -115,3 +115,22 @@ async def test_a_wall_clock_step_changes_no_budget():
     clock.step_wall(3_600)
     await budget.acquire("host")
     assert clock.monotonic() == 300
+
+
+async def test_one_that_is_cut_for_ever_keeps_nobody_out():
+    """An account that connects again and again uses up half of a host's budget; another gets in at once."""
+    clock = FakeClock()
+    budget = ConnectBudget(10, timedelta(minutes=5), clock)
+    await budget.acquire("host", "well")
+
+    async def storm():
+        for _ in range(20):
+            await budget.acquire("host", "cut")
+
+    storming = asyncio.create_task(storm())
+    await asyncio.sleep(0)
+    for _ in range(4):
+        await budget.acquire("host", "well")
+    assert clock.monotonic() == 0
+    await storming
+    assert clock.monotonic() == 900

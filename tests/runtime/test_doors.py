@@ -254,3 +254,22 @@ async def test_a_listen_key_that_is_gone_ends_the_link():
         assert asked[1] == ("PUT", {"listenKey": "L" * 60})
         assert from_ms(0) < link.proven_at
         await link.close("done")
+
+
+async def test_a_renewed_lane_outlives_its_first_number():
+    """Where a renewal gets another number, the end of the first one is no loss; the end of the new one is."""
+    api, venue = Api(), Tokens()
+    venue.life = 100
+    numbers = iter(range(4))
+    api.answers["userDataStream.subscribe.listenToken"] = lambda _: {
+        "status": 200, "result": {"subscriptionId": next(numbers)}
+    }
+    async with stage(api, venue) as (connector, _):
+        link = await connector.connect()
+        await asyncio.sleep(0.06)
+        await connector.refresh(link)
+        (socket,) = link.sockets
+        assert [socket.listens_by(number) for number in (0, 1, 2, 3, 9, None)] == [
+            False, False, True, True, False, True
+        ]
+        await link.close("done")

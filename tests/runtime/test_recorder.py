@@ -90,6 +90,20 @@ async def test_a_full_ring_takes_nothing_and_never_blocks(database_url):
         assert stage.recorder.offer(frame(101))
 
 
+async def test_one_account_fills_half_of_the_ring_at_most(sqlite_url):
+    """While the database stalls, an account that floods leaves the other half of the ring to the others."""
+    async with recording(sqlite_url, ring_size=50) as stage:
+        await stage.recorder.open_account("other", "binance-usdm", "live")
+        impatient(stage)
+        with held(sqlite_url):
+            flood = [stage.recorder.offer(frame(number)) for number in range(1, 41)]
+            assert flood == [True] * 25 + [False] * 15
+            assert all(stage.recorder.offer(frame(number, account_id="other")) for number in range(1, 11))
+            await stage.until(lambda: stage.heard.troubles)
+        await stage.drained()
+        assert stage.recorder.offer(frame(101))
+
+
 async def test_a_stalled_database_is_tried_again(database_url):
     """With the write lock held by another, everything waits; trouble is said, then that it is over."""
     async with recording(database_url) as stage:

@@ -24,7 +24,7 @@ from accountd.store.outbox import Connection
 log = structlog.get_logger("accountd.dispatcher")
 
 NOT_CONFIGURED = "the hook is not in the settings"
-GATHER = 0.02  # seconds in which results gather: their commits must not stand in the way of events
+GATHER = 0.25  # seconds in which results gather: their commits must not stand in the way of events
 GONE = 410  # HTTP: the receiver wants no more, ever
 LONGEST_HOLD = timedelta(days=1)  # a receiver that asks for a longer pause is asked again after this
 

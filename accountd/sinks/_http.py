@@ -14,7 +14,7 @@ import msgspec
 from accountd.sinks._targets import Target
 
 IDLE = 5.0  # seconds after which a kept connection is not trusted: the receiver may be about to close it
-MOST_READ = 65_536  # bytes of a reply's body that are read so that the connection can be used again
+MOST_READ = 65_536  # bytes of a reply's head, and of its body so that the connection can be used again
 LONGEST_READ = 1.0  # seconds spent on it
 
 Headers = list[tuple[str, str]]
@@ -37,7 +37,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.lost = False
         self.idle_since = 0.0
-        self._http = h11.Connection(h11.CLIENT)
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_READ)
         self._transport: asyncio.Transport | None = None
         self._reply: asyncio.Future[Reply] | None = None
         self._end: asyncio.Future[None] | None = None

@@ -2,11 +2,16 @@
 
 import asyncio
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from accountd.runtime import conditions
+from accountd.runtime.daemon import _reading
+from accountd.sinks._targets import resolve
 from accountd.store import tables
+from accountd.store.migrate import upgrade
 from tests.postgres import Postgres
 from tests.world import World
 
@@ -70,3 +75,18 @@ async def test_it_is_told_past_the_database_and_nothing_is_lost(server, monkeypa
         (kept,) = [row for row in world.rows(tables.outbox) if row["type"] == "database.down"]
         assert (kept["message_id"], kept["status"]) == (name, "delivered")
         assert json.loads(kept["body"]) == bodies[0]
+
+
+async def test_threads_that_hang_elsewhere_keep_nothing_back(sqlite_url):
+    """Reads of the record and look-ups of names have threads of their own."""
+    upgrade(sqlite_url)
+    loop, free = asyncio.get_running_loop(), threading.Event()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    stuck = loop.run_in_executor(None, free.wait)
+    try:
+        async with asyncio.timeout(5):
+            assert await _reading(sqlite_url)(lambda connection: 7) == 7
+            assert "127.0.0.1" in await resolve("127.0.0.1", 443)
+    finally:
+        free.set()
+        await stuck

@@ -112,7 +112,7 @@ async def delivering(url: str, there: str, recorder: Recorder | None, listener: 
 
 @dataclass
 class Waits:
-    """Of each fill, ms from its arrival and from its commit to the first byte; of each frame to its commit."""
+    """Of each fill, ms from its arrival and from its commit to the first byte; of frames to their commit."""
 
     arrival: list[float]
     commit: list[float]

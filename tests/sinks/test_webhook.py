@@ -216,8 +216,8 @@ CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
     "answer",
     [
         said(b"HTTP/1.0 200 OK\r\n\r\nfine", then="close"),
-        said(b"HTTP/1.1 204 No Content\r\n\r\n", then="close"),
-        said(b"HTTP/1.1 200\r\ncontent-length: 0\r\n\r\n", then="close"),
+        said(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"),
+        said(b"HTTP/1.1 200\r\nconnection: close\r\n\r\n", then="close"),
         said(CHUNKED + b"zz\r\n", then="close"),
         said(CHUNKED + b"ffffffffffffffffffffffff\r\nx"), said(CHUNKED + b"0\r\n" + b"x-y: z\r\n" * 50_000),
         for_ever(CHUNKED, b"5\r\nhello\r\n"),
@@ -288,21 +288,22 @@ async def test_no_spelling_of_this_machine_gets_through(url):
     assert there.connections == 0
 
 
-async def test_a_name_that_changes_after_the_look_reaches_nothing_private():
+async def test_a_name_that_changes_after_the_look_reaches_nothing_private(monkeypatch):
     """What was looked up is connected to; a name that is looked up again is judged again."""
-    answers = [["192.0.2.1"], ["127.0.0.1"]]
+    monkeypatch.setattr("accountd.sinks._targets.is_public", lambda address: address != "127.0.0.1")
+    answers = [["127.0.0.2"], ["127.0.0.1"]]  # nobody is at the first
 
     async def resolve(host, port):
         return answers.pop(0)
 
     async with receiver(status(200)) as there:
         port = there.url.split(":")[2].split("/")[0]
-        sink = WebhookSink(f"https://hooks.example.com:{port}/x", [], 0.2, resolve=resolve)
-        for _ in range(2):
-            with pytest.raises(SinkError):
+        sink = WebhookSink(f"https://hooks.example.com:{port}/x", [], 1.0, resolve=resolve)
+        for why in ("no reply", "not public"):
+            with pytest.raises(SinkError, match=why):
                 await sink.send(message())
         await sink.close()
-    assert there.connections == 0
+    assert (there.connections, answers) == (0, [])
 
 
 async def test_nothing_tells_the_url(caplog):

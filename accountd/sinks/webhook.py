@@ -61,7 +61,10 @@ class WebhookSink:
     ) -> None:
         # No client library around it: nothing follows redirects, keeps cookies, or goes through a proxy of
         # the environment, which would connect to what was not checked.
-        place = httpx.URL(url)
+        try:
+            place = httpx.URL(url)
+        except httpx.InvalidURL:
+            raise ValueError("a webhook needs an address that can be") from None
         target = Target(place, allow_private=allow_private, connect_timeout=timeout, resolve=resolve)
         self._keys = tuple(keys)
         self._timeout = timeout

@@ -274,7 +274,7 @@ async def test_a_connection_that_was_idle_for_long_is_not_trusted(monkeypatch):
         "https://[::ffff:127.0.0.1]:{port}/x", "https://[::1]:{port}/x", "https://[fe80::1]:{port}/x",
         "https://example.com@127.0.0.1:{port}/x", "https://example.com:443@127.0.0.1:{port}/x",
         "https://127.1:{port}/x", "https://2130706433:{port}/x", "https://0x7f000001:{port}/x",
-        "https://0177.0.0.1:{port}/x", "https://localhost:{port}/x", "https://127.0.0.1.:{port}/x",
+        "https://localhost:{port}/x", "https://127.0.0.1.:{port}/x",
     ],
 )  # fmt: skip
 async def test_no_spelling_of_this_machine_gets_through(url):
@@ -286,6 +286,12 @@ async def test_no_spelling_of_this_machine_gets_through(url):
             await sink.send(message())
         await sink.close()
     assert there.connections == 0
+
+
+async def test_what_can_be_no_address_is_refused_at_once():
+    """An octal spelling that some systems would read as this machine."""
+    with pytest.raises(ValueError, match="address"):
+        WebhookSink("https://0177.0.0.1/x", [], 1.0)
 
 
 async def test_a_name_that_changes_after_the_look_reaches_nothing_private(monkeypatch):

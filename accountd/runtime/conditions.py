@@ -66,6 +66,7 @@ class Monitor:
         self.firing: dict[Key, Condition] = {}
         self._free = free or (lambda folder: shutil.disk_usage(folder).free)
         self._stuck_since: float | None = None
+        self._owed: tuple[float, float] | None = None  # which transaction has no answer, since which look
         self._unreached: dict[str, float] = {}
         database = parse(settings.database_url)
         self._folder = sqlite_file(database).parent if database.get_backend_name() == "sqlite" else None
@@ -151,11 +152,15 @@ class Monitor:
 
     def _listen(self) -> None:
         """Notice a database that hangs: the writer waits for it, and hears of no error."""
-        busy = self.recorder.busy_since
-        silent = busy is not None and self.clock.monotonic() - busy >= SILENCE
+        busy, now = self.recorder.busy_since, self.clock.monotonic()
+        if busy is None:
+            self._owed = None
+        elif self._owed is None or self._owed[0] != busy:
+            self._owed = (busy, now)
+        silent = self._owed is not None and now - self._owed[1] >= SILENCE
         if silent and self.health.writer_ok:
             self.health.writer_ok, self.health.writer_error = False, SILENT
-            self._stuck_since = busy
+            self._stuck_since = now - DATABASE_PATIENCE
         elif not silent and self.health.writer_error == SILENT:
             self.health.writer_ok, self.health.writer_error = True, ""
 

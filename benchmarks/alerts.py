@@ -1,6 +1,8 @@
 """How fast alerts leave: from a frame to the first byte of its webhook, and how fast a burst drains.
 
-    python -m benchmarks.alerts [--seconds 10] [--burst 10000] [--database sqlite]
+    python -m benchmarks.alerts [--seconds 10] [--burst 10000] [--database sqlite] [--write]
+
+``--write`` puts what was measured into ALERTS.md beside this file.
 """
 
 import argparse
@@ -31,7 +33,7 @@ from accountd.store import outbox, tables
 from accountd.store.engine import reader_engine, reading, writer_engine
 from accountd.store.outbox import Connection
 from benchmarks import real, report
-from benchmarks.databases import KINDS, databases
+from benchmarks.databases import KINDS, Databases, databases
 from benchmarks.frames import whole
 
 T = TypeVar("T")
@@ -108,23 +110,41 @@ async def delivering(url: str, there: str, recorder: Recorder | None, listener: 
         engine.dispose()
 
 
-async def first_byte(url: str, seconds: float) -> tuple[list[float], list[float]]:
-    """Return, for each fill, the ms from its arrival, and from its commit, to the webhook's first byte."""
+@dataclass
+class Waits:
+    """Of each fill, ms from its arrival and from its commit to the first byte; of frames to their commit."""
+
+    arrival: list[float]
+    commit: list[float]
+    durable: list[float]
+
+
+async def first_byte(url: str, seconds: float, backlog: int = 0) -> Waits:
+    """Measure at a steady pace; ``backlog`` older alerts of the same hook drain meanwhile."""
     count = whole(int(FILLS * 1.5 * seconds))
+    if backlog:
+        writer = writer_engine(url)
+        with writer.begin() as connection:
+            outbox.add(connection, rows(backlog))
+        writer.dispose()
     async with receiver() as there:
-        await real.measure(
+        run = await real.measure(
             url, count, round(FILLS * 1.5), wishes({HOOK: hook(there.url)}),
             lambda recorder, listener: delivering(url, there.url, recorder, listener),
         )  # fmt: skip
     c = tables.outbox.c
     engine = reader_engine(url)
     with reading(engine) as connection:
-        rows = connection.execute(select(c.message_id, c.received_at, c.committed_at)).all()
+        found = connection.execute(
+            select(c.message_id, c.received_at, c.committed_at).where(c.received_at.is_not(None))
+        ).all()
     engine.dispose()
-    assert len(there.at) == len(rows) == count // 3 * 2
-    return (
-        [1000 * (there.at[name] - received.timestamp()) for name, received, _ in rows],
-        [1000 * (there.at[name] - committed.timestamp()) for name, _, committed in rows],
+    assert len(found) == count // 3 * 2
+    assert len(there.at) == len(found) + backlog
+    return Waits(
+        [1000 * (there.at[name] - received.timestamp()) for name, received, _ in found],
+        [1000 * (there.at[name] - committed.timestamp()) for name, _, committed in found],
+        [1000 * seconds for seconds in run.waits],
     )
 
 
@@ -187,28 +207,56 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--burst", type=int, default=10_000)
     parser.add_argument("--database", choices=KINDS, action="append", help="default: both")
+    parser.add_argument("--write", action="store_true", help="into ALERTS.md")
     told = parser.parse_args()
     interpreter.settle()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with databases() as dbs:
-        for kind in told.database or KINDS:
-            with dbs.fresh(kind) as url:
-                arrival, commit = asyncio.run(first_byte(url, told.seconds))
-            print(
-                f"{kind:8} {FILLS} fills/s, to the first byte of the webhook: from arrival "
-                f"p50 {report.quantile(arrival, 0.5):.1f} ms, p99 {report.quantile(arrival, 0.99):.1f} ms; "
-                f"from commit p99 {report.quantile(commit, 0.99):.1f} ms", flush=True,
-            )  # fmt: skip
-            with dbs.fresh(kind) as url:
-                found = asyncio.run(burst(url, told.burst))
-            print(
-                f"{kind:8} burst of {told.burst}: {found['per_second']:.0f}/s, "
-                f"{found['per_cpu_second']:.0f} in a second of one core, {found['growth']:.1f} MiB more",
-                flush=True,
-            )  # fmt: skip
+        kinds = told.database or KINDS
+        machine = report.machine({kind: dbs.version(kind) for kind in kinds})
+        lines = []
+        for kind in kinds:
+            lines.append(one(dbs, kind, told.seconds, told.burst))
+            print(lines[-1], flush=True)
         plain = asyncio.run(client(told.burst))
-        print(f"HTTP client pool alone: {plain['per_second']:.0f}/s, {plain['per_cpu_second']:.0f} "
-              "in a second of one core")  # fmt: skip
+    last = f"One HTTP client pool by itself (httpx): {plain['per_second']:.0f}/s, " \
+           f"{plain['per_cpu_second']:.0f} in a second of one core."  # fmt: skip
+    print(last)
+    if told.write:
+        write(machine, told.seconds, told.burst, [*lines, "", last])
+
+
+def one(dbs: Databases, kind: str, seconds: float, count: int) -> str:
+    """Measure one database; return a row of the table."""
+    with dbs.fresh(kind) as url:
+        quiet = asyncio.run(first_byte(url, seconds))
+    with dbs.fresh(kind) as url:
+        busy = asyncio.run(first_byte(url, seconds, count))
+    with dbs.fresh(kind) as url:
+        drained = asyncio.run(burst(url, count))
+    cells = [
+        kind, *(f"{report.quantile(quiet.arrival, share):.1f} ms" for share in (0.5, 0.99)),
+        f"{report.quantile(quiet.commit, 0.99):.1f} ms",
+        *(f"{report.quantile(waits.durable, 0.99):.1f} ms" for waits in (quiet, busy)),
+        f"{drained['per_second']:.0f}/s", f"{drained['per_cpu_second']:.0f}", f"{drained['growth']:.0f} MiB",
+    ]  # fmt: skip
+    return f"| {' | '.join(cells)} |"
+
+
+def write(machine: dict[str, Any], seconds: float, count: int, lines: list[str]) -> None:
+    """Write the figures down."""
+    names = ", ".join(f"{kind} {number}" for kind, number in machine["databases"].items())
+    text = [
+        "# How fast alerts leave", "",
+        f"`python -m benchmarks.alerts --seconds {seconds:g} --burst {count} --write`: {machine['cores']} "
+        f"cores of {machine['cpu']}, {machine['system']}, Python {machine['python']}, {names}, fsync on; "
+        f"{machine['date']} UTC, load before {machine['load_before']}.", "",
+        f"| database | {FILLS} fills/s: arrival to first byte of the webhook, p50 | p99 (aim 50 ms) | "
+        "commit to first byte, p99 | arrival to commit, p99 | the same while the burst drains | "
+        f"burst of {count} | in a second of one core | more memory |",
+        "|---|---|---|---|---|---|---|---|---|", *lines, "",
+    ]  # fmt: skip
+    (report.HERE / "ALERTS.md").write_text("\n".join(text), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ log = structlog.get_logger("accountd.conditions")
 LOOK = 1.0  # seconds between looks
 EXCHANGE_PATIENCE = 5.0  # seconds in which nobody reaches a venue, before it is said
 DATABASE_PATIENCE = 3.0  # seconds in which nothing can be written, before it is said
+SILENCE = 10.0  # seconds in which one transaction gets no answer, before that is said: it may be a large one
+SILENT = "the database does not answer"
 ENOUGH = 1.1  # times the least free space there must be again: a disk at the edge does not flap
 WATCHED = ("exchange.down", "disk.low", "hook.dead", "key.expiring")
 
@@ -64,6 +66,7 @@ class Monitor:
         self.firing: dict[Key, Condition] = {}
         self._free = free or (lambda folder: shutil.disk_usage(folder).free)
         self._stuck_since: float | None = None
+        self._owed: tuple[float, float] | None = None  # which transaction has no answer, since which look
         self._unreached: dict[str, float] = {}
         database = parse(settings.database_url)
         self._folder = sqlite_file(database).parent if database.get_backend_name() == "sqlite" else None
@@ -134,6 +137,7 @@ class Monitor:
 
     async def _database(self) -> bool:
         """Say whether the database takes nothing; after a while, tell it past the database."""
+        self._listen()
         if self.health.writer_ok:
             self._stuck_since = None
             if self.gasp.alert is not None:
@@ -145,6 +149,20 @@ class Monitor:
         if now - self._stuck_since >= DATABASE_PATIENCE:
             self.gasp.start(self.clock.now(), self.health.writer_error)
         return True
+
+    def _listen(self) -> None:
+        """Notice a database that hangs: the writer waits for it, and hears of no error."""
+        busy, now = self.recorder.busy_since, self.clock.monotonic()
+        if busy is None:
+            self._owed = None
+        elif self._owed is None or self._owed[0] != busy:
+            self._owed = (busy, now)
+        silent = self._owed is not None and now - self._owed[1] >= SILENCE
+        if silent and self.health.writer_ok:
+            self.health.writer_ok, self.health.writer_error = False, SILENT
+            self._stuck_since = now - DATABASE_PATIENCE
+        elif not silent and self.health.writer_error == SILENT:
+            self.health.writer_ok, self.health.writer_error = True, ""
 
     def _exchanges(self) -> dict[Key, Found]:
         """Find the venues that none of their accounts reaches."""

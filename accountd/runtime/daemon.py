@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,6 +44,7 @@ T = TypeVar("T")
 log = structlog.get_logger("accountd.daemon")
 
 STOP_WITHIN = 4.0  # seconds for everything to be written and sent after a stop
+READERS = 6  # threads that read the record, at most
 LOOK_EVERY = 1.0  # seconds between looks at how the accounts stand
 RECEIVING = (State.SYNCING, State.LIVE)  # subscribed: what happens is told
 LOOK_AT_START = 0.05  # ... while somebody waits to hear that all are ready
@@ -213,13 +215,15 @@ class Daemon:
 def _reading(url: str) -> Database:
     """Return a way to read the record beside the writer."""
     engine = reader_engine(url)
+    # Of their own: a database that hangs must not use up the threads that everything else shares.
+    threads = ThreadPoolExecutor(READERS, thread_name_prefix="accountd-read")
 
     async def read(run: Callable[[Connection], T]) -> T:
         def inside() -> T:
             with reading(engine) as connection:
                 return run(connection)
 
-        return await asyncio.to_thread(inside)
+        return await asyncio.get_running_loop().run_in_executor(threads, inside)
 
     return read
 

@@ -24,7 +24,8 @@ from accountd.store.outbox import Connection
 log = structlog.get_logger("accountd.dispatcher")
 
 NOT_CONFIGURED = "the hook is not in the settings"
-GATHER = 0.02  # seconds in which results gather: their commits must not stand in the way of events
+GATHER = 0.25  # seconds in which results gather: their commits must not stand in the way of events
+SOON = 0.02  # ... when one of them is no delivery: it is tried again from the database
 GONE = 410  # HTTP: the receiver wants no more, ever
 LONGEST_HOLD = timedelta(days=1)  # a receiver that asks for a longer pause is asked again after this
 
@@ -97,6 +98,7 @@ class Dispatcher:
         self.mutes = Mutes()
         self._disabling: dict[str, str] = {}
         self._news = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._halt = asyncio.Event()
         self._running = False
         self._senders: list[asyncio.Task[None]] = []
@@ -150,6 +152,7 @@ class Dispatcher:
                     for name, queue in self._queues.items():
                         self._start(senders, name, queue)
                 self._sent.set()
+                self._hurry.set()
                 self._news.set()
         except ExceptionGroup as failures:
             raise _first(failures) from failures
@@ -284,6 +287,8 @@ class Dispatcher:
             self._disable(queue, "the receiver answered 410 Gone")
         self._observer.attempted(row.hook, attempt.status, seconds)
         self._results.append(attempt)
+        if attempt.status != DELIVERED:
+            self._hurry.set()
         self._news.set()
 
     def _refused(self, attempt: Attempt, refusal: SinkError, now: datetime, before: int) -> None:
@@ -311,7 +316,9 @@ class Dispatcher:
         """Write down results, as many in one transaction as there are."""
         while True:
             await self._news.wait()
-            await in_time(self._sent, GATHER)
+            if await in_time(self._hurry, GATHER):
+                await in_time(self._sent, SOON)
+            self._hurry.clear()
             self._news.clear()
             while self._results or self._quiet:
                 await self._write_results()

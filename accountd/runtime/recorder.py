@@ -90,6 +90,7 @@ class Recorder:
         self._rung: list[OutboxRow] = []
         self._offered: Recent[str, None] = Recent(OFFERED)
         self._doubt: Doubt | None = None
+        self.busy_since: float | None = None  # monotonic; since when the database owes an answer
         self._thread = threading.Thread(target=self._run, name="accountd-writer", daemon=True)
         self._thread.start()
 
@@ -181,6 +182,7 @@ class Recorder:
                 batch = batch or self._take()
                 if batch is None:
                     break
+                self.busy_since = self.busy_since or self.clock.monotonic()
                 try:
                     self._commit(batch)
                 except (DatabaseGone, DatabaseFull) as error:
@@ -193,7 +195,7 @@ class Recorder:
                 if wait != RETRY_FIRST:
                     wait = RETRY_FIRST
                     self._call(self.observer.trouble, None)
-                batch = None
+                batch = self.busy_since = None
         except Exception as error:  # whatever it was, the record can no longer be trusted to move
             log.error("writer stopped", error=type(error).__name__, exc_info=not isinstance(error, Fenced))
             self._call(self.observer.died, error)

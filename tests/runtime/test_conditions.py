@@ -234,6 +234,27 @@ async def test_a_database_that_is_down_is_told_past_it(url, monkeypatch):
         assert json.loads(told.body)["data"]["reason"] == "disk I/O error"
 
 
+async def test_a_database_that_hangs_is_told_past_it(url):
+    """No error ever comes from it: that a transaction gets no answer is the sign; then it is not ready."""
+    async with made(url) as stage:
+        while stage.recorder.busy_since is not None:  # noqa: ASYNC110  # the writer's thread has no event
+            await asyncio.sleep(0.005)
+        stage.recorder.busy_since = stage.clock.monotonic()
+        await stage.pass_(module.SILENCE - 1)
+        assert stage.health.writer_ok
+        await stage.pass_(1)
+        assert (stage.health.writer_ok, stage.health.writer_error) == (False, module.SILENT)
+        for _ in range(100):
+            await asyncio.sleep(0.005)
+            if stage.sinks["pager"].sent:
+                break
+        assert [message.type for message in stage.sinks["pager"].sent] == ["database.down"]
+        stage.recorder.busy_since = None
+        await stage.monitor.look()
+        assert (stage.health.writer_ok, stage.health.writer_error) == (True, "")
+        assert stage.told() == ["database.down", "database.up"]
+
+
 async def test_a_record_that_is_lost_for_good_is_told_before_the_end(url):
     """When the daemon must end because it cannot write, it says so first, within its last seconds."""
     async with made(url) as stage:

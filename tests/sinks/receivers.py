@@ -117,3 +117,31 @@ async def receiver(*answers, ssl=None, tasks=None):
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         await asyncio.sleep(0)
+
+
+def said(*parts, then="hang", pause=0.0):
+    """Answer with these bytes, whatever they are; then hang, or close."""
+
+    async def answer(writer):
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(pause)
+        if then == "close":
+            raise ConnectionResetError
+        await asyncio.Event().wait()
+
+    return answer
+
+
+def for_ever(head, part, pause=0.0):
+    """Answer with a head, and then with the same part again and again."""
+
+    async def answer(writer):
+        writer.write(head)
+        while True:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(pause)
+
+    return answer

@@ -17,7 +17,7 @@ from accountd.config import Hook
 from accountd.errors import SinkError
 from accountd.sinks.base import Message
 from accountd.sinks.webhook import WebhookSink, read_retry_after
-from tests.sinks.receivers import endless, hang, receiver, reset, stalled, status
+from tests.sinks.receivers import endless, for_ever, hang, receiver, reset, said, stalled, status
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of some length").decode()
 OLDER = "whsec_" + base64.b64encode(b"the one that it replaces").decode()
@@ -180,6 +180,136 @@ async def test_an_endless_refusal_is_a_refusal():
     """The body of an error is not read to its end either."""
     error, _ = await refusal(endless(500))
     assert error.status == 500
+
+
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        for_ever(OK, b"x-more: and more\r\n"), said(OK + b"x-long: " + b"x" * 300_000),
+        for_ever(b"", b"HTTP/1.1 102 Processing\r\n\r\n", 0.01), for_ever(OK, b"x", 0.01),
+        said(b"\x00\xff\x15\x03", then="close"), said(b"SSH-2.0-OpenSSH_9.9\r\n"), said(b"", then="close"),
+        said(OK, then="close"),
+        said(b"HTTP/1.1 999999 OK\r\n\r\n"), said(b"HTTP/1.1 101 Go\r\n\r\n"),
+        said(OK + b"content-length: 1\r\ncontent-length: 2\r\n\r\n"),
+        said(OK + b"content-length: -7\r\n\r\n"),
+    ],
+    ids=[
+        "endless headers", "a long header", "endless 102", "dripping", "binary", "ssh", "nothing",
+        "half a head", "no such status", "101", "two lengths", "no such length",
+    ],
+)  # fmt: skip
+async def test_what_is_no_reply_is_a_failure(answer):
+    """Whatever comes in place of a whole head: no success, no status, no fault, and within the time-out."""
+    async with asyncio.timeout(3):
+        error, _ = await refusal(answer, timeout="300ms")
+    assert (error.permanent, error.status) == (False, None)
+    assert error.message.startswith("no reply")
+
+
+CHUNKED = OK + b"transfer-encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        said(b"HTTP/1.0 200 OK\r\n\r\nfine", then="close"),
+        said(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n"),
+        said(b"HTTP/1.1 200\r\nconnection: close\r\n\r\n", then="close"),
+        said(CHUNKED + b"zz\r\n", then="close"),
+        said(CHUNKED + b"ffffffffffffffffffffffff\r\nx"), said(CHUNKED + b"0\r\n" + b"x-y: z\r\n" * 50_000),
+        for_ever(CHUNKED, b"5\r\nhello\r\n"),
+        said(b"HTTP/1.1 100 Continue\r\n\r\n" + OK + b"\r\n", then="close"),
+    ],
+    ids=[
+        "HTTP/1.0", "no body", "no reason", "no chunk", "huge chunk", "trailers", "endless chunks",
+        "after 100",
+    ],
+)  # fmt: skip
+async def test_a_whole_head_with_2xx_is_a_delivery(answer):
+    """What follows the head takes nothing back, and the next message finds a connection that works."""
+    async with asyncio.timeout(5), receiver(answer, status(204)) as there, hook(there.url) as sink:
+        await sink.send(message())
+        await sink.send(message(id="msg_2"))
+    assert [each.headers["webhook-id"] for each in there.seen] == ["msg_1", "msg_2"]
+
+
+async def test_a_second_reply_is_not_taken_for_the_next():
+    """Bytes that nobody asked for do not answer the next message, whenever they come."""
+    twice = said(OK + b"content-length: 0\r\n\r\n" + OK + b"content-length: 0\r\n\r\n")
+    later = said(OK + b"content-length: 0\r\n\r\n", OK + b"content-length: 0\r\n\r\n", pause=0.02)
+    for lie in (twice, later):
+        async with receiver(lie, status(500)) as there, hook(there.url) as sink:
+            await sink.send(message())
+            await asyncio.sleep(0.06)
+            with pytest.raises(SinkError, match="HTTP 500"):
+                await sink.send(message(id="msg_2"))
+        assert there.connections == 2
+
+
+async def test_a_connection_that_the_receiver_closed_is_not_used():
+    """Between two messages the receiver may close: that fails no attempt."""
+    once = said(OK + b"content-length: 0\r\n\r\n", then="close")
+    async with receiver(once, status(200)) as there, hook(there.url) as sink:
+        await sink.send(message())
+        await asyncio.sleep(0.02)
+        await sink.send(message())
+    assert (len(there.seen), there.connections) == (2, 2)
+
+
+async def test_a_connection_that_was_idle_for_long_is_not_trusted(monkeypatch):
+    """The receiver may be about to close it, and the message would be lost on the way."""
+    monkeypatch.setattr("accountd.sinks._http.IDLE", 0.0)
+    async with receiver(status(200)) as there, hook(there.url) as sink:
+        for _ in range(2):
+            await sink.send(message())
+    assert there.connections == 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://[::ffff:127.0.0.1]:{port}/x", "https://[::1]:{port}/x", "https://[fe80::1]:{port}/x",
+        "https://example.com@127.0.0.1:{port}/x", "https://example.com:443@127.0.0.1:{port}/x",
+        "https://127.1:{port}/x", "https://2130706433:{port}/x", "https://0x7f000001:{port}/x",
+        "https://localhost:{port}/x", "https://127.0.0.1.:{port}/x",
+    ],
+)  # fmt: skip
+async def test_no_spelling_of_this_machine_gets_through(url):
+    """The system's own look-up decides what a spelling means; nothing is connected."""
+    async with receiver(status(200)) as there:
+        place = url.format(port=there.url.split(":")[2].split("/")[0])
+        sink = WebhookSink(place, [], 1.0)
+        with pytest.raises(SinkError, match=r"not public|no address"):
+            await sink.send(message())
+        await sink.close()
+    assert there.connections == 0
+
+
+async def test_what_can_be_no_address_is_refused_at_once():
+    """An octal spelling that some systems would read as this machine."""
+    with pytest.raises(ValueError, match="address"):
+        WebhookSink("https://0177.0.0.1/x", [], 1.0)
+
+
+async def test_a_name_that_changes_after_the_look_reaches_nothing_private(monkeypatch):
+    """What was looked up is connected to; a name that is looked up again is judged again."""
+    monkeypatch.setattr("accountd.sinks._targets.is_public", lambda address: address != "127.0.0.1")
+    answers = [["127.0.0.2"], ["127.0.0.1"]]  # nobody is at the first
+
+    async def resolve(host, port):
+        return answers.pop(0)
+
+    async with receiver(status(200)) as there:
+        port = there.url.split(":")[2].split("/")[0]
+        sink = WebhookSink(f"https://hooks.example.com:{port}/x", [], 1.0, resolve=resolve)
+        for why in ("no reply", "not public"):
+            with pytest.raises(SinkError, match=why):
+                await sink.send(message())
+        await sink.close()
+    assert (there.connections, answers) == (0, [])
 
 
 async def test_nothing_tells_the_url(caplog):

@@ -1,4 +1,4 @@
-"""Where a webhook connects to: only to addresses that were looked at."""
+"""An HTTP transport that connects only to addresses that it has looked at."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ import ssl
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
 
 import httpx
 
 from accountd.errors import SinkError
 
-P = TypeVar("P", bound=asyncio.Protocol)
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
@@ -57,61 +55,71 @@ async def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-class Target:
+class PinnedTransport(httpx.AsyncHTTPTransport):
     """Resolves the host, refuses it when any of its addresses is not public, connects to what it checked.
 
-    Looking up and connecting by name in two steps would let the name change in between. The name in the
-    TLS handshake stays that of the URL.
+    Looking up and connecting by name in two steps would let the name change in between. ``Host`` and the
+    name in the TLS handshake stay those of the URL. One transport serves one target: connections are kept
+    by address.
     """
 
     def __init__(
         self,
-        url: httpx.URL,
         *,
         allow_private: bool,
         connect_timeout: float,
         resolve: Resolve = resolve,
         verify: ssl.SSLContext | None = None,
     ) -> None:
-        self.host = url.host
-        self.port = url.port or (443 if url.scheme == "https" else 80)
-        self._ssl = (verify or httpx.create_ssl_context()) if url.scheme == "https" else None
+        super().__init__(verify=verify or True, trust_env=True, retries=0)
         self._allow_private = allow_private
         self._connect_timeout = connect_timeout
         self._resolve = resolve
         self._known: tuple[float, list[str]] | None = None
+        self._urls: dict[tuple[httpx.URL, str], httpx.URL] = {}  # by address, of what is known
 
-    async def connect(self, protocol: Callable[[], P]) -> P:
-        """Connect to the first checked address that takes the connection.
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request to the first checked address that takes the connection.
 
         Raises:
             SinkError: the host has no address, or one that is not allowed.
-            OSError: no address takes the connection.
+            httpx.TransportError: no address takes the connection, or it breaks.
         """
-        if self._ssl is None and not self._allow_private:
+        host = request.url.host
+        if request.url.scheme != "https" and not self._allow_private:
             raise SinkError("refused: the target is not https")
-        addresses = await self._addresses()
-        refusal: OSError | None = None
+        port = request.url.port or (443 if request.url.scheme == "https" else 80)
+        addresses = await self._addresses(host, port)
+        refusal: httpx.TransportError | None = None
         for address in addresses:
             try:
-                async with asyncio.timeout(self._connect_timeout / len(addresses)):
-                    _, connection = await asyncio.get_running_loop().create_connection(
-                        protocol, address, self.port, ssl=self._ssl,
-                        server_hostname=self.host if self._ssl else None,
-                    )  # fmt: skip
-                return connection
-            except OSError as error:  # a time-out is one, and so is a certificate of another name
+                pinned = self._pinned(request, host, address, len(addresses))
+                return await super().handle_async_request(pinned)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 refusal = error
         self._known = None
         assert refusal is not None  # there is at least one address
         raise refusal
 
-    async def _addresses(self) -> list[str]:
+    def _pinned(self, request: httpx.Request, host: str, address: str, among: int) -> httpx.Request:
+        timeout = {**request.extensions.get("timeout", {}), "connect": self._connect_timeout / among}
+        url = self._urls.get((request.url, address))
+        if url is None:
+            url = self._urls[request.url, address] = request.url.copy_with(host=address)
+        return httpx.Request(
+            request.method,
+            url,
+            headers=request.headers,
+            stream=request.stream,
+            extensions={**request.extensions, "timeout": timeout, "sni_hostname": host},
+        )
+
+    async def _addresses(self, host: str, port: int) -> list[str]:
         now = asyncio.get_running_loop().time()
         if self._known and now - self._known[0] < REMEMBER:
             return self._known[1]
         try:
-            addresses = await self._resolve(self.host, self.port)
+            addresses = await self._resolve(host, port)
         except (OSError, UnicodeError):  # UnicodeError: no such name can exist
             raise SinkError("the target's name has no address") from None
         if not addresses:
@@ -119,4 +127,5 @@ class Target:
         if not self._allow_private and not all(is_public(address) for address in addresses):
             raise SinkError("refused: the target has an address that is not public")
         self._known = (now, addresses)
+        self._urls.clear()
         return addresses

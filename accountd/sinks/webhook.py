@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,12 +16,17 @@ import httpx
 import accountd
 from accountd.config import Hook
 from accountd.errors import SinkError
-from accountd.sinks._http import Broken, Http
-from accountd.sinks._targets import Resolve, Target, resolve
+from accountd.sinks._targets import PinnedTransport, Resolve, resolve
 from accountd.sinks.base import Message
 
 GONE = 410
 _ASKS_TO_WAIT = (429, 503)
+_MOST_READ = 65_536  # bytes of a reply that are read so that the connection can be used again
+_LONGEST_READ = 1.0  # seconds spent on it
+
+# These loggers print the whole URL of each request, and people put tokens into webhook URLs.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+logging.getLogger("httpcore").setLevel(logging.WARNING)
 
 
 def sign(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
@@ -59,17 +66,18 @@ class WebhookSink:
         allow_private: bool = False,
         resolve: Resolve = resolve,
     ) -> None:
-        # No client library around it: nothing follows redirects, keeps cookies, or goes through a proxy of
-        # the environment, which would connect to what was not checked.
         try:
-            place = httpx.URL(url)
+            self._url = httpx.URL(url)  # parsed once: it costs more than the signature
         except httpx.InvalidURL:
             raise ValueError("a webhook needs an address that can be") from None
-        target = Target(place, allow_private=allow_private, connect_timeout=timeout, resolve=resolve)
         self._keys = tuple(keys)
         self._timeout = timeout
-        self._host = place.netloc.decode("ascii")
-        self._http = Http(target, place.raw_path, timeout)
+        # The transport alone, without a client around it: nothing follows redirects, keeps cookies, or goes
+        # through a proxy of the environment, which would connect to what was not checked.
+        self._transport = PinnedTransport(
+            allow_private=allow_private, connect_timeout=timeout, resolve=resolve
+        )
+        self._extensions = {"timeout": httpx.Timeout(timeout).as_dict()}
 
     async def send(self, message: Message) -> None:
         """Post the message once.
@@ -78,42 +86,59 @@ class WebhookSink:
             SinkError: no 2xx came within the time-out, or the target is not allowed. The message of the
                 error never holds the URL.
         """
+        request = httpx.Request(
+            "POST", self._url, content=message.body, headers=self._headers(message),
+            extensions=self._extensions,
+        )  # fmt: skip
         try:
-            reply = await self._http.post(self._headers(message), message.body)
-        except TimeoutError:
+            async with asyncio.timeout(self._timeout):
+                response = await self._transport.handle_async_request(request)
+        except (TimeoutError, httpx.TimeoutException):
             raise SinkError(f"no reply within {self._timeout:g} s") from None
-        except OSError:
-            raise SinkError("no reply: ConnectError") from None
-        except Broken as error:
-            raise SinkError(f"no reply: {error}") from None
-        status, wait = reply.status, None
-        if 200 <= status < 300:
+        except httpx.TransportError as error:
+            raise SinkError(f"no reply: {type(error).__name__}") from None
+        await _discard(response)
+        if response.is_success:
             return
+        status = response.status_code
+        wait = None
         if status in _ASKS_TO_WAIT:
-            wait = read_retry_after(reply.retry_after, message.attempted_at)
+            wait = read_retry_after(response.headers.get("retry-after"), message.attempted_at)
         raise SinkError(f"HTTP {status}", permanent=status == GONE, retry_after=wait, status=status)
 
-    def _headers(self, message: Message) -> list[tuple[str, str]]:
+    def _headers(self, message: Message) -> dict[str, str]:
         timestamp = int(message.attempted_at.timestamp())
-        headers = [
-            ("host", self._host),
-            ("content-type", "application/json"),
-            ("content-length", str(len(message.body))),
-            ("accept", "*/*"),
-            ("accept-encoding", "identity"),
-            ("user-agent", f"accountd/{accountd.__version__}"),
-            ("webhook-id", message.id),
-            ("webhook-timestamp", str(timestamp)),
-        ]
+        headers = {
+            "content-type": "application/json",
+            "accept-encoding": "identity",
+            "user-agent": f"accountd/{accountd.__version__}",
+            "webhook-id": message.id,
+            "webhook-timestamp": str(timestamp),
+        }
         if message.replayed:
-            headers.append(("accountd-replayed", "true"))
+            headers["accountd-replayed"] = "true"
         if self._keys:
-            headers.append(("webhook-signature", sign(self._keys, message.id, timestamp, message.body)))
+            headers["webhook-signature"] = sign(self._keys, message.id, timestamp, message.body)
         return headers
 
     async def close(self) -> None:
         """Close the connections that are kept for the next message."""
-        self._http.close()
+        await self._transport.aclose()
+
+
+async def _discard(response: httpx.Response) -> None:
+    """Read a little of the reply, so that the connection can be kept; what it says does not matter."""
+    read = 0
+    try:
+        async with asyncio.timeout(_LONGEST_READ):
+            async for chunk in response.aiter_raw():
+                read += len(chunk)
+                if read > _MOST_READ:
+                    break
+    except (TimeoutError, httpx.TransportError):
+        read = 0  # the status has been told; a reply that breaks off later takes nothing back
+    finally:
+        await response.aclose()
 
 
 def make(hook: Hook) -> WebhookSink:

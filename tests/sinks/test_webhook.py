@@ -236,18 +236,6 @@ async def test_a_whole_head_with_2xx_is_a_delivery(answer):
     assert [each.headers["webhook-id"] for each in there.seen] == ["msg_1", "msg_2"]
 
 
-async def test_a_second_reply_is_not_taken_for_the_next():
-    """Bytes that nobody asked for do not answer the next message, whenever they come."""
-    twice = said(OK + b"content-length: 0\r\n\r\n" + OK + b"content-length: 0\r\n\r\n")
-    later = said(OK + b"content-length: 0\r\n\r\n", OK + b"content-length: 0\r\n\r\n", pause=0.02)
-    for lie in (twice, later):
-        async with receiver(lie, status(500)) as there, hook(there.url) as sink:
-            await sink.send(message())
-            await asyncio.sleep(0.06)
-            with pytest.raises(SinkError, match="HTTP 500"):
-                await sink.send(message(id="msg_2"))
-        assert there.connections == 2
-
 
 async def test_a_connection_that_the_receiver_closed_is_not_used():
     """Between two messages the receiver may close: that fails no attempt."""
@@ -258,14 +246,6 @@ async def test_a_connection_that_the_receiver_closed_is_not_used():
         await sink.send(message())
     assert (len(there.seen), there.connections) == (2, 2)
 
-
-async def test_a_connection_that_was_idle_for_long_is_not_trusted(monkeypatch):
-    """The receiver may be about to close it, and the message would be lost on the way."""
-    monkeypatch.setattr("accountd.sinks._http.IDLE", 0.0)
-    async with receiver(status(200)) as there, hook(there.url) as sink:
-        for _ in range(2):
-            await sink.send(message())
-    assert there.connections == 2
 
 
 @pytest.mark.parametrize(

@@ -102,10 +102,7 @@ class Recorder:
         return self._frames
 
     def offer(self, telling: Telling) -> bool:
-        """Hand over a frame; False when the ring is full and the frame is not taken.
-
-        Of several accounts none may fill more than half.
-        """
+        """Hand over a frame; False when the ring, or the half that one of several may fill, is full."""
         share = self.ring_size if len(self.ledgers) < 2 else self.ring_size // 2
         full = self._frames >= self.ring_size or self._waiting[telling.account_id] >= share
         if full or self._done.is_set():

@@ -139,6 +139,7 @@ class Duties:
             await self.intake.income_due.wait()
             await self.clock.sleep(HINT_WAIT)
             self.intake.income_due.clear()
+            self.intake.transfer_due = False
             balances, self.intake.balances_due = self.intake.balances_due, False
             try:
                 if not await self.sweeper.transfers(balances=balances):
@@ -147,7 +148,10 @@ class Duties:
                     continue
             except VenueError as error:
                 self._tolerate("income sweep failed", error)
-            await self.clock.sleep(pause)
+            left = pause
+            while left > 0 and not self.intake.transfer_due:
+                await self.clock.sleep(min(left, INCOME_EVERY))
+                left -= INCOME_EVERY
 
     async def look(self, link: Link) -> None:
         """Watch for overflow, for executions that were only hinted at, and for silence."""

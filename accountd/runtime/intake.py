@@ -41,6 +41,7 @@ class Intake:
         self.hints: asyncio.Queue[Notice] = asyncio.Queue(MOST_HINTS)
         self.overflowed: datetime | None = None
         self.income_due = asyncio.Event()  # money moved: commission, profit, funding or a transfer
+        self.transfer_due = False  # ... a transfer: it does not wait for more
         self.balances_due = False  # a balance moved by an amount that is not told absolutely
         self.omissions = Omissions()
         self._lite: dict[tuple[str, str], float] = {}
@@ -98,6 +99,7 @@ class Intake:
             self.metrics.unknown_events.labels(self.account).inc()
         elif notice.kind in ("transfer.hint", "balance.hint"):
             self.balances_due |= notice.kind == "balance.hint"
+            self.transfer_due = True
             self.income_due.set()
         elif notice.kind == "hint" and notice.symbol:
             trade = (notice.detail or {}).get("trade_id")

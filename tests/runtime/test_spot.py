@@ -114,7 +114,7 @@ async def test_a_deposit_rings_at_once(sqlite_url):
     """A hint on the stream leads to the wallet's history at once; deposit and withdrawal ring."""
     async with SpotWorld(sqlite_url, SWEEP_INTERVAL="1h") as world:
         wallet = world.spot.spot.wallet(world.exchange.accounts["main"])
-        await asyncio.sleep(0.05)  # the exchange's time is in ms, the account's first start is finer
+        await asyncio.sleep(1.05)  # withdrawals are told to the second, the account's first start is finer
         world.spot.spot.deposit(wallet, "BNB", Decimal("1.5"))
         await world.until(lambda: deliveries(world, "transfer"))
         world.spot.spot.withdraw(wallet, "USDT", Decimal("100"), Decimal("0.8"))

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ import pytest
 from accountd.core import doubts
 from accountd.runtime import rounds, sweeper
 from accountd.runtime.budget import Priority
+from accountd.runtime.replay import Replay
 from accountd.store import tables
 from accountd.store.writer import Writer
 from tests.coinm_world import CoinmWorld
@@ -125,6 +127,44 @@ async def test_a_dropped_fill_is_found(sqlite_url, monkeypatch):
         assert late
         history = world.rows(tables.finding_history)
         assert {row["what"] for row in history} >= {"opened", "resolved"}
+
+
+async def test_a_conflict_is_over_when_the_venue_takes_it_back(database_url, tmp_path):
+    """REST tells a fill otherwise than the stream: open, over a restart, until REST tells it as first."""
+    async with World(database_url, server=ROOMY, SWEEP_INTERVAL="1h") as world:
+        await world.trade(40)
+        await world.agreed(20)
+        books = world.exchange.accounts["main"].books.values()
+        fills = next(book.fills for book in books if book.fills)
+        told_first = fills[-1]
+        name = f"fill:usdm:{told_first.symbol}:{told_first.trade_id}"
+
+        async def swept():
+            await world.daemon.runners[0].sweeper.sweep(Priority.SWEEP)
+            found = world.rows(tables.findings, tables.findings.c.kind == "conflict")
+            return [(one["subject"], one["resolved_at"] is None) for one in found]
+
+        assert await swept() == []
+        fills[-1] = replace(told_first, commission=told_first.commission + 1)
+        assert await swept() == [(name, True)]
+        await world.stop()
+        await world.start()
+        assert await swept() == [(name, True)]
+        fills[-1] = told_first
+        assert await swept() == [(name, False)]
+        turns = world.rows(tables.finding_history)
+        assert [row["what"] for row in turns if row["what"] != "changed"] == ["opened", "resolved"]
+        assert not world.differences()
+    work = Replay(database_url, f"sqlite:///{tmp_path / 'copy.db'}")
+    try:
+        (done,) = work.run()
+        work.compare(done)
+    finally:
+        work.close()
+    assert (done.notes, sum(done.different.values())) == ([], 0)
+    copy = World.__new__(World)
+    copy.url = work.target
+    assert copy.rows(tables.findings) == world.rows(tables.findings)
 
 
 async def test_an_old_wrong_proof_is_called_broken(sqlite_url):

@@ -57,6 +57,23 @@ async def test_no_venue_finds_anything_without_faults(sqlite_url, kind):
         assert all(tie["tied"] for tie in ties)
 
 
+@pytest.mark.parametrize(("kind", "seed"), [(World, 11), (SpotWorld, 23), (CoinmWorld, 37)])
+async def test_restarts_and_rotations_find_nothing(sqlite_url, kind, seed):
+    """Orderly restarts under trading and a rotation every other second open no finding, not for a moment."""
+    more = {"server": ROOMY, "ROTATE_AFTER": "2s", "SETTLE_AFTER": "200ms"}
+    async with kind(sqlite_url, seed=seed, **more) as world:
+        for _ in range(2):
+            await world.trade(120, rate=60)
+            assert await world.stop() == 0
+            await world.start()
+        await world.trade(60, rate=60)
+        await world.agreed(30)
+        await settled(world)
+        assert {row["close_reason"] for row in world.rows(tables.sessions)} >= {"rotation", "stopped"}
+        assert world.rows(tables.finding_history) == []
+        assert all(tie["tied"] for tie in world.rows(tables.ties))
+
+
 FAULTS = {
     "drop while connected": [("drop", {"p": 0.4, "seconds": 1.5})],
     "drop, and REST lags within the settle time": [

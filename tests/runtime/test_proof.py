@@ -57,7 +57,7 @@ async def test_no_venue_finds_anything_without_faults(sqlite_url, kind):
         assert all(tie["tied"] for tie in ties)
 
 
-@pytest.mark.parametrize(("kind", "seed"), [(World, 11), (SpotWorld, 23), (CoinmWorld, 37)])
+@pytest.mark.parametrize(("kind", "seed"), [(World, 11), (World, 23), (CoinmWorld, 37)])
 async def test_restarts_and_rotations_find_nothing(sqlite_url, kind, seed):
     """Orderly restarts under trading and a rotation every other second open no finding, not for a moment."""
     more = {"server": ROOMY, "ROTATE_AFTER": "2s", "SETTLE_AFTER": "200ms"}

@@ -93,8 +93,9 @@ def test_links_lead_somewhere():
 
 
 KIND = re.compile(r"""(?:finding|Broken)\([^"]*?"([a-z_]+)",\s*"(?:info|warning|error)\"""")
-CONSTANT = re.compile(r"^(?:KIND|BROKEN|LATE|DRIFT|MISSED|UNCONFIRMED|UNCONFIRMED_ORDER|ORDER_FILLS|BALANCE|"
-                      r"POSITION|ORDER_UNSEEN) = \"([a-z_]+)\"", re.MULTILINE)  # fmt: skip
+CONSTANT = re.compile(r"^(?:KIND|BROKEN|CONFLICT|LATE|DRIFT|MISSED|UNCONFIRMED|UNCONFIRMED_ORDER|"
+                      r"ORDER_FILLS|BALANCE|POSITION|ORDER_UNSEEN) = "
+                      r"\"([a-z_]+)\"", re.MULTILINE)  # fmt: skip
 
 
 def test_every_kind_of_finding_is_documented():

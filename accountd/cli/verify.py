@@ -16,9 +16,14 @@ from accountd.core.checkpoint import public_bytes
 from accountd.errors import SettingsError
 from accountd.runtime import journal_key
 from accountd.runtime.anchors import read_notes
+from accountd.store.rebuild import DERIVED
 from accountd.store.verify import Journals, Verdict
 
 BAD_ANSWER = 1
+NOT_COMPARED = (
+    f"not compared with the journal: the tables made from it ({', '.join(DERIVED)}); "
+    "`accountd replay --into URL --compare` does that"
+)
 
 Tail = Annotated[
     bool, typer.Option("--tail/--full", help="Only the last rows and the last checkpoint, or every row.")
@@ -57,7 +62,10 @@ def verify(tail: Tail = False, account: Account = None, key: Key = None, anchors
         warnings.append(f"{torn} pieces of the anchor file are no checkpoints")
     ok = all(one.ok for one in verdicts) and not torn
     if json:
-        told = {"ok": ok, "accounts": [as_json(one) for one in verdicts], "warnings": warnings}
+        told = {
+            "ok": ok, "accounts": [as_json(one) for one in verdicts], "warnings": warnings,
+            "not_compared": DERIVED,
+        }  # fmt: skip
         sys.stdout.write(json_.dumps(told, indent=1, ensure_ascii=False) + "\n")
     else:
         _print(verdicts, warnings)
@@ -133,3 +141,5 @@ def _print(verdicts: list[Verdict], warnings: list[str]) -> None:
         warnings = [*warnings, *(f"{one.account}: {told}" for told in one.warnings)]
     for told in warnings:
         console.print(f"[yellow]! {escape(told)}[/]")
+    if any(one.ok for one in verdicts):
+        console.print(escape(NOT_COMPARED))

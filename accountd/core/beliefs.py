@@ -67,6 +67,7 @@ class Beliefs:
         self.nameless: Recent[OrderKey, list[FillKey]] = Recent(1_000)
         self.fills: Recent[FillKey, Fill] = Recent(limit)
         self.otherwise: Recent[tuple[str, ...], None] = Recent(1_000)  # tellings that differ, known already
+        self.contested: dict[str, dict[str, object]] = {}  # subject and detail of each open conflict
         self.doubts = Doubts()
         self.transfers: Recent[TransferKey, Transfer] = Recent(limit)
         self.balances: dict[BalanceKey, Balance] = {}

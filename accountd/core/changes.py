@@ -115,6 +115,7 @@ class Changes(msgspec.Struct, kw_only=True):
     position_history: list[Position] = []
     transfers: dict[TransferKey, Transfer] = {}
     findings: dict[str, Finding] = {}
+    resolved: dict[tuple[str, str], datetime] = {}  # kind and subject of findings that a telling explains
     alerts: list[Alert] = []
 
 

@@ -301,10 +301,7 @@ class Fold:
         key = (told.market, told.kind, told.transfer_id, told.asset)
         held = self.beliefs.transfers.get(key)
         if held is not None:
-            if (held.amount, held.symbol) != (told.amount, told.symbol):
-                detail = {"held": str(held.amount), "told": str(told.amount), "symbol": told.symbol,
-                          "occurred_at": told.occurred_at.isoformat()}  # fmt: skip
-                self.finding("conflict", "error", ":".join(("transfer", *key)), detail)
+            noticed.transfer_told_again(self, key, held, told)
             return
         told.source, told.journal_seq = self.telling.source, self.seq
         self.beliefs.transfers[key] = told
@@ -331,8 +328,9 @@ class Fold:
             opened_at=self.telling.received_at if before is None else before.opened_at,
         )  # fmt: skip
         self.changes.findings[name] = found
+        self.changes.resolved.pop((kind, subject), None)
         self.changed = True
-        if before is None:
+        if before is None and subject not in self.beliefs.contested:
             ringing.finding(self, found)
 
 

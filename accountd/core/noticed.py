@@ -1,4 +1,8 @@
-"""What the fold notices beside the beliefs: other tellings of a fill, and what the stream kept back."""
+"""What the fold notices beside the beliefs: things told in two ways, and what the stream kept back.
+
+A conflict is open until REST, in a later telling, says everything that is disputed as it was told first.
+What REST goes on telling otherwise stays a finding.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,12 @@ from typing import Protocol
 
 from accountd.core import merge, ringing
 from accountd.core.beliefs import Beliefs
-from accountd.core.changes import Changes, FillCorrection, FillKey, OrderKey
-from accountd.core.told import REST, STREAM, Fill, Order, Telling
+from accountd.core.changes import Changes, FillCorrection, FillKey, OrderKey, TransferKey
+from accountd.core.told import REST, STREAM, Fill, Order, Telling, Transfer
 
 MISSED = "stream_missed"
+CONFLICT = "conflict"
+_WHERE = "journal_seq"  # the part of a detail that is no difference
 
 
 class Noticer(Protocol):
@@ -51,7 +57,11 @@ def fill_told_again(fold: Noticer, key: FillKey, held: Fill, told: Fill) -> None
     beliefs, telling = fold.beliefs, fold.telling
     if telling.source == STREAM:
         beliefs.doubts.open.pop(("fill", *key), None)
+    subject = ":".join(("fill", *key))
     differs = merge.conflict(held, told)
+    if not differs and _settles(fold, subject, told):
+        for one in [one for one in beliefs.otherwise if one[:3] == key]:
+            del beliefs.otherwise[one]  # told once more, it is a conflict once more
     if not differs and not merge.adds(held, told):
         return
     name = merge.told_name(told)
@@ -59,13 +69,51 @@ def fill_told_again(fold: Noticer, key: FillKey, held: Fill, told: Fill) -> None
         return
     beliefs.otherwise[(*key, name)] = None
     beliefs.otherwise.trim()
-    kind = "conflict" if differs else "completed"
+    kind = CONFLICT if differs else "completed"
     fold.changes.fill_corrections.append(
         FillCorrection(key, name, kind, told, telling.source, telling.received_at, fold.seq)
     )
     fold.changed = True
     if differs:
-        fold.finding("conflict", "error", ":".join(("fill", *key)), differs)
+        _contest(fold, subject, differs)
+
+
+def transfer_told_again(fold: Noticer, key: TransferKey, held: Transfer, told: Transfer) -> None:
+    """Keep the first telling of a movement of money; another amount is a finding, until it is taken back."""
+    subject = ":".join(("transfer", *key))
+    if (held.amount, held.symbol) == (told.amount, told.symbol):
+        _settles(fold, subject, told)
+        return
+    detail = {
+        "held": str(held.amount), "told": str(told.amount), "symbol": told.symbol,
+        "occurred_at": told.occurred_at.isoformat(),
+    }  # fmt: skip
+    known = fold.beliefs.contested.get(subject, {})
+    if any(known.get(name) != value for name, value in detail.items()):
+        _contest(fold, subject, detail)
+
+
+def _contest(fold: Noticer, subject: str, differs: Mapping[str, object]) -> None:
+    """Open a conflict; it says every way in which the tellings since differed from the first."""
+    detail = {**fold.beliefs.contested.get(subject, {}), **differs}
+    fold.finding(CONFLICT, "error", subject, detail)
+    fold.beliefs.contested[subject] = {**detail, _WHERE: fold.seq}
+
+
+def _settles(fold: Noticer, subject: str, told: Fill | Transfer) -> bool:
+    """Resolve an open conflict if REST says, in a later telling, all that is disputed; say whether it did.
+
+    The telling agrees with what is held in everything that it says.
+    """
+    disputed = fold.beliefs.contested.get(subject)
+    if disputed is None or fold.telling.source != REST or disputed.get(_WHERE) == fold.seq:
+        return False
+    if isinstance(told, Fill) and any(getattr(told, name, _WHERE) is None for name in disputed):
+        return False
+    del fold.beliefs.contested[subject]
+    fold.changes.resolved[CONFLICT, subject] = fold.telling.received_at
+    fold.changed = True
+    return True
 
 
 def review(fold: Noticer) -> None:

@@ -363,6 +363,7 @@ class Recorder:
         beliefs.balances = {(one.market, one.asset): one for one in balances}
         beliefs.positions = {(one.market, one.symbol, one.position_side): one for one in positions}
         beliefs.open = {(one.market, one.symbol, one.kind, one.order_id): one for one in orders}
+        beliefs.contested = tx.open_conflicts(ledger.account_id)
         ledger.beliefs = beliefs
 
     def _rows(self, account_id: str, raised: Iterable[Alert]) -> list[OutboxRow]:

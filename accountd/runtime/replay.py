@@ -239,6 +239,7 @@ def _load(tx: Transaction, account: str) -> Beliefs:
     beliefs.balances = {(one.market, one.asset): one for one in balances}
     beliefs.positions = {(one.market, one.symbol, one.position_side): one for one in positions}
     beliefs.open = {(one.market, one.symbol, one.kind, one.order_id): one for one in orders}
+    beliefs.contested = tx.open_conflicts(account)
     return beliefs
 
 

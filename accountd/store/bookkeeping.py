@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import and_, delete, func, select, union_all, update
 
 from accountd.core.changes import OrderKey, finding_name
+from accountd.core.noticed import CONFLICT
 from accountd.core.told import ALGO_ORDERS, FILLS, ORDERS, TRANSFERS
 from accountd.store.proving import Proving
 from accountd.store.proving import upsert as upsert
@@ -227,6 +228,13 @@ class Bookkeeping(Proving):
         mine = and_(c.account_id == account_id, c.kind == kind, c.resolved_at.is_(None))
         found = self.connection.execute(select(c.subject).where(mine)).scalars()
         return [subject for subject in found if subject.startswith(prefix)]
+
+    def open_conflicts(self, account_id: str) -> dict[str, dict[str, object]]:
+        """Return the detail of each open conflict, by what it is about."""
+        c = findings.c
+        mine = and_(c.account_id == account_id, c.kind == CONFLICT, c.resolved_at.is_(None))
+        found = self.connection.execute(select(c.subject, c.detail).where(mine))
+        return {subject: msgspec.json.decode(detail) for subject, detail in found}
 
     def mark_missing(self, account_id: str, keys: Iterable[OrderKey], since: datetime) -> int:
         """Mark orders that the venue no longer shows; return how many were not marked before."""

@@ -97,11 +97,14 @@ def amount_at(connection: Connection, amounts: Amounts, at: datetime) -> Decimal
 
 def first_amount(connection: Connection, amounts: Amounts, proven: datetime,
                  slack: timedelta) -> tuple[datetime, Decimal]:  # fmt: skip
-    """Return from when on an amount is known, and what it was: nothing, if the first snapshot lacks it."""
+    """Return from when on an amount is known, and what it was: nothing, if the first snapshot lacks it.
+
+    Of several rows of the first instant the last one counts: movements of one instant stay together.
+    """
     held = amount_at(connection, amounts, proven)
     if held is not None:
         return proven, held
-    table, column, where = amounts
-    query = select(table.c.updated_at, column).where(where, table.c.updated_at <= proven + slack)
-    first = connection.execute(query.order_by(table.c.n).limit(1)).first()
-    return (proven, _ZERO) if first is None else (first[0], first[1] or _ZERO)
+    table, _, where = amounts
+    query = select(table.c.updated_at).where(where, table.c.updated_at <= proven + slack)
+    first = connection.execute(query.order_by(table.c.n).limit(1)).scalar()
+    return (proven, _ZERO) if first is None else (first, amount_at(connection, amounts, first) or _ZERO)

@@ -64,6 +64,7 @@ def write(tx: Transaction, changes: Changes, committed: Mapping[FillKey, str]) -
     for name, mapped in MAPPED:
         tx._insert(name, list(mapped(changes)))
     tx._name_fills([changes])
+    tx._resolve([changes])
     tx._insert("fills", [_stamped(row, committed) for row in rows.fills(changes, "")])
 
 

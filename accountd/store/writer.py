@@ -283,6 +283,7 @@ class Transaction(Bookkeeping):
         self.committed_at = now = self.clock()
         self._insert("outbox", _outbox(outbox, now))
         self._insert("fills", _fills(changes, now))
+        self._resolve(changes)
         return now
 
     def _write_at_once(self, changes: Sequence[Changes], outbox: Sequence[OutboxRow]) -> datetime:
@@ -311,12 +312,19 @@ class Transaction(Bookkeeping):
             if moved != len(heads):
                 raise Fenced(_taken(", ".join(one.account_id for one in heads)))
             self._mark = str(number)
+        self._resolve(changes)
         return now
 
     def _name_fills(self, changes: Sequence[Changes]) -> None:
         named = list(chain.from_iterable(map(rows.fill_names, changes)))
         if named:
             statements.run(self.connection, statements.name_fills(self._dialect), statements.NAME, named)
+
+    def _resolve(self, changes: Sequence[Changes]) -> None:
+        """Resolve what tellings explain; behind the findings, so that the history has both turns."""
+        for one in changes:
+            for (kind, subject), at in one.resolved.items():
+                self.resolve_findings(one.account_id, kind, subject, at)
 
     def _insert(self, name: str, values: list[Row]) -> None:
         if values:

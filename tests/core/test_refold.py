@@ -9,14 +9,15 @@ import pytest
 
 from accountd.core import local
 from accountd.core.beliefs import Beliefs
+from accountd.core.changes import finding_name
 from accountd.core.fold import Fold
 from accountd.core.journal import GENESIS
 from accountd.core.refold import Refold
-from accountd.core.told import Balance, Fill, Order, Position, Snapshot, SymbolConfig, Telling
+from accountd.core.told import Balance, Fill, Order, Position, Snapshot, SymbolConfig, Telling, Transfer
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
-TABLES = ("orders", "order_events", "fills", "fill_client_ids", "balances", "balance_history", "positions",
-          "position_history", "transfers")  # fmt: skip
+TABLES = ("orders", "order_events", "fills", "fill_client_ids", "fill_corrections", "balances",
+          "balance_history", "positions", "position_history", "transfers")  # fmt: skip
 
 
 def at(second):
@@ -28,7 +29,7 @@ def something(chance, n):
     """Tell something at random; times go forth and back, as they do."""
     when, number = at(n + chance.randint(-4, 2)), str(chance.randint(1, 4))
     amount = Decimal(chance.randint(1, 3))
-    kind = chance.randint(1, 6)
+    kind = chance.randint(1, 8)
     if kind == 1:
         return [Balance(market="usdm", asset="USDT", total=amount, as_of=when, seen_at=when)]
     if kind == 2:
@@ -43,6 +44,12 @@ def something(chance, n):
     if kind == 5:
         return [Fill(market="usdm", symbol="S", trade_id=str(n), order_id=number, side="BUY", price=amount,
                      quantity=amount, quote_quantity=amount, traded_at=when)]  # fmt: skip
+    if kind == 6:  # in two ways, now and then
+        return [Fill(market="usdm", symbol="T", trade_id=number, order_id="9", side="BUY", price=amount,
+                     quantity=amount, quote_quantity=amount, traded_at=T0)]  # fmt: skip
+    if kind == 7:
+        return [Transfer(market="usdm", kind="transfer", transfer_id=number, asset="USDT", amount=amount,
+                         occurred_at=T0)]  # fmt: skip
     keys = frozenset({("S", "BOTH")} if chance.random() < 0.5 else ())
     return [Snapshot(market="usdm", dataset="positions", as_of=when, keys=keys)]
 
@@ -76,6 +83,9 @@ def kept(batches):
                 else:
                     held[name, key if isinstance(rows, dict) else repr(row)] = msgspec.structs.replace(row)
         held |= {("findings", key): (one.kind, one.detail) for key, one in changes.findings.items()}
+        for (kind, subject), when in changes.resolved.items():
+            name = ("findings", finding_name("main", kind, subject))
+            held[name] = (*held[name][:2], when)
     return {key: repr(row) for key, row in held.items()}
 
 
@@ -91,6 +101,7 @@ def test_a_journal_folds_to_the_same_record(seed):
     rows = [row for changes in first for row in changes.journal]
     journaled = [told[int(row.raw)] for row in rows]
     assert len(rows) < len(told)
+    assert any(changes.resolved for changes in first)
     again, second = Beliefs("main", 0, GENESIS), []
     while rows:
         size = chance.randint(1, 30)

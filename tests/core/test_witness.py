@@ -8,7 +8,7 @@ import pytest
 from accountd.core.beliefs import Beliefs
 from accountd.core.fold import Fold
 from accountd.core.stretches import backwards, missing
-from accountd.core.told import REST, STREAM, Balance, Fill, Order, Position, Telling
+from accountd.core.told import REST, STREAM, Balance, Fill, Order, Position, Telling, Transfer
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 D = Decimal
@@ -24,7 +24,7 @@ class Story:
 
     def __init__(self):
         self.beliefs = Beliefs("main", 0, bytes(32))
-        self.findings, self.corrections = [], []
+        self.findings, self.corrections, self.open = [], [], set()
 
     def tell(self, told, source=STREAM, now=0.0, live=0.0):
         """Fold one telling; return the kinds of finding that it opened."""
@@ -35,6 +35,9 @@ class Story:
         changes = Fold(self.beliefs, T0 - timedelta(days=1)).run([telling])
         self.findings += changes.findings.values()
         self.corrections += changes.fill_corrections
+        self.open |= {(one.kind, one.subject) for one in changes.findings.values()}
+        self.open -= changes.resolved.keys()
+        self.journaled = len(changes.journal)
         return [one.kind for one in changes.findings.values()]
 
 
@@ -76,6 +79,68 @@ def test_the_same_amounts_written_otherwise_do_not_conflict():
     story.tell(fill(traded_at=at(1.999)))
     again = fill(price=D("100.1000"), traded_at=at(2.0), commission=None, is_maker=None)
     assert story.tell(again, REST, 2) == [] and not story.corrections
+
+
+CONTESTED = {("conflict", "fill:usdm:BTCUSDT:1")}
+OTHER = {"commission": D("0.03")}
+
+
+def test_a_conflict_is_over_when_rest_tells_it_as_it_was_told_first():
+    """The page that says so is journaled once; the other version opens it again, under the same name."""
+    story = Story()
+    story.tell(fill())
+    story.tell(fill(**OTHER), REST, 2)
+    assert story.open == CONTESTED
+    assert story.tell(fill(), REST, 3) == []
+    assert (story.open, story.journaled) == (set(), 1)
+    story.tell(fill(), REST, 4)
+    assert story.journaled == 0
+    assert story.tell(fill(**OTHER), REST, 5) == ["conflict"]
+    assert story.open == CONTESTED
+    assert len({one.finding_id for one in story.findings}) == 1
+
+
+def test_a_conflict_stays_open_while_rest_does_not_take_it_back():
+    """The other version again, the stream's word, and a page that leaves the matter out explain nothing."""
+    story = Story()
+    story.tell(fill())
+    story.tell(fill(**OTHER), REST, 2)
+    story.tell(fill(**OTHER), REST, 3)
+    story.tell(fill(), STREAM, 4)
+    story.tell(fill(commission=None), REST, 5)
+    assert story.open == CONTESTED
+    story.tell(fill(price=D("100.11")), REST, 6)
+    assert story.findings[-1].detail.keys() == {"commission", "price", "journal_seq"}
+    story.tell(fill(commission=None), REST, 7)
+    assert story.open == CONTESTED
+    story.tell(fill(), REST, 8)
+    assert story.open == set()
+
+
+def test_a_page_that_contradicts_itself_settles_nothing():
+    """Both versions in one page: the conflict is open until a later page has one of them."""
+    story = Story()
+    story.tell(fill())
+    page = Telling(account_id="main", source=REST, kind="x", raw=b"", received_at=at(2), keep=False,
+                   told=[fill(**OTHER), fill()])  # fmt: skip
+    changes = Fold(story.beliefs, T0).run([page])
+    assert (len(changes.findings), changes.resolved) == (1, {})
+
+
+def test_a_movement_of_money_that_is_told_in_two_ways():
+    """One finding however often it is told, journaled once, until it is told as first."""
+
+    def moved(amount):
+        return Transfer(market="usdm", kind="transfer", transfer_id="1", asset="USDT", amount=D(amount),
+                        occurred_at=at(1))  # fmt: skip
+
+    story = Story()
+    story.tell(moved("5"), REST, 1)
+    assert story.tell(moved("6"), REST, 2) == ["conflict"]
+    assert (story.tell(moved("6"), REST, 3), story.journaled) == ([], 0)
+    assert story.open == {("conflict", "transfer:usdm:transfer:1:USDT")}
+    assert (story.tell(moved("5"), REST, 4), story.journaled) == ([], 1)
+    assert story.open == set()
 
 
 def test_what_the_first_telling_left_open_is_a_row_and_no_finding():

@@ -1,9 +1,10 @@
-"""Runs `accountd run` with one thing broken: it dies at a chosen commit, or lacks a defence.
+"""Runs `accountd run`, or another command, with one thing broken: it dies at a commit, or lacks a defence.
 
     python -m tests.crash.failpoint before 7     SIGKILL itself when the 7th transaction is about to commit
     python -m tests.crash.failpoint after 7      ... right after the database has said that it committed
     python -m tests.crash.failpoint during 7     ... a moment after the commit has begun, from another thread
     python -m tests.crash.failpoint sent 7       ... when a hook has just said 2xx to the 7th message
+    python -m tests.crash.failpoint after 7 backfill --since 3d     ... in another command than `run`
     python -m tests.crash.failpoint no-sweep     never reads history over REST
 """
 
@@ -68,14 +69,15 @@ async def no_sweep(self, *args):
 
 def main():
     """Break what the command line says, then run."""
-    what, *number = sys.argv[1:]
+    what, *more = sys.argv[1:]
+    number, command = more[:1], more[1:] or ["run"]
     if what == "no-sweep":
         Sweeper._each_symbol = no_sweep
     elif what == "sent":
         WebhookSink.send = dies_when_sent(int(number[0]))
     else:
         Writer.begin = dies_at(what, int(number[0]))
-    sys.argv[1:] = ["run"]
+    sys.argv[1:] = command
     app()
 
 

@@ -207,6 +207,12 @@ class Stage:
         kept = select(func.count()).where(j.session_id == name, j.source == "stream")
         return reason, frames, self.read(lambda conn: conn.execute(kept).scalar_one())
 
+    def open_gaps(self):
+        """Name the gaps that nothing has closed."""
+        c = tables.gaps.c
+        still = select(c.dataset, c.market, c.symbol, c.reason).where(c.closed_at.is_(None))
+        return self.read(lambda conn: conn.execute(still).all())
+
     def chain(self):
         """Recompute the journal's chain; return how many rows it has.
 

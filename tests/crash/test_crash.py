@@ -10,6 +10,8 @@ from tests.crash.stage import staged
 
 ROUNDS = int(os.environ.get("CRASH_ROUNDS", "6"))
 COMMITS = (("before", 3), ("after", 5), ("before", 24), ("after", 40))
+BACKFILL = ("backfill", "--since", "3d")
+BACKFILL_COMMITS = (("before", 2), ("after", 4), ("during", 3), ("before", 5), ("after", 6))
 SYNCS = (4, 11, 24, 45)
 SEED = int(os.environ.get("CRASH_SEED", "20261101"))
 
@@ -111,6 +113,22 @@ async def test_asked_to_stop_it_writes_what_it_holds(database_url, tmp_path):
         assert frames > 20
         assert stage.chain() >= frames
         await assert_whole(stage, await stage.start())
+
+
+async def test_a_backfill_killed_at_a_commit_goes_on_to_the_whole(database_url, tmp_path):
+    """Kill -9 around commits of `backfill` loses and doubles nothing; the next one ends with everything."""
+    async with staged(database_url, tmp_path, seed=8) as stage:
+        for where, number in BACKFILL_COMMITS:
+            process = await stage.start(module=("tests.crash.failpoint", where, str(number), *BACKFILL))
+            await process.dies()
+        assert any(line.startswith("fills: missing") for line in stage.differences()), "it died too late"
+        process = await stage.start(module=("accountd", *BACKFILL))
+        async with asyncio.timeout(60.0):
+            assert await process.running.wait() == 0, process.said()
+        history = ("twice", "fills", "orders", "transfers")  # what is now is not asked by it
+        assert [line for line in stage.differences() if line.startswith(history)] == []
+        assert stage.open_gaps() == []
+        assert stage.chain() > 0
 
 
 async def test_without_sweeps_the_comparison_says_what_is_missing(sqlite_url, tmp_path):

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ import pytest
 from accountd.core import doubts
 from accountd.runtime import rounds, sweeper
 from accountd.runtime.budget import Priority
+from accountd.runtime.replay import Replay
 from accountd.store import tables
 from accountd.store.writer import Writer
 from tests.coinm_world import CoinmWorld
@@ -53,6 +55,23 @@ async def test_no_venue_finds_anything_without_faults(sqlite_url, kind):
         ties = world.rows(tables.ties)
         assert "balance_unexplained" in {tie["kind"] for tie in ties}
         assert all(tie["tied"] for tie in ties)
+
+
+@pytest.mark.parametrize(("kind", "seed"), [(World, 11), (World, 23), (CoinmWorld, 37)])
+async def test_restarts_and_rotations_find_nothing(sqlite_url, kind, seed):
+    """Orderly restarts under trading and a rotation every other second open no finding, not for a moment."""
+    more = {"server": ROOMY, "ROTATE_AFTER": "2s", "SETTLE_AFTER": "200ms"}
+    async with kind(sqlite_url, seed=seed, **more) as world:
+        for _ in range(2):
+            await world.trade(120, rate=60)
+            assert await world.stop() == 0
+            await world.start()
+        await world.trade(60, rate=60)
+        await world.agreed(30)
+        await settled(world)
+        assert {row["close_reason"] for row in world.rows(tables.sessions)} >= {"rotation", "stopped"}
+        assert world.rows(tables.finding_history) == []
+        assert all(tie["tied"] for tie in world.rows(tables.ties))
 
 
 FAULTS = {
@@ -125,6 +144,44 @@ async def test_a_dropped_fill_is_found(sqlite_url, monkeypatch):
         assert late
         history = world.rows(tables.finding_history)
         assert {row["what"] for row in history} >= {"opened", "resolved"}
+
+
+async def test_a_conflict_is_over_when_the_venue_takes_it_back(database_url, tmp_path):
+    """REST tells a fill otherwise than the stream: open, over a restart, until REST tells it as first."""
+    async with World(database_url, server=ROOMY, SWEEP_INTERVAL="1h") as world:
+        await world.trade(40)
+        await world.agreed(20)
+        books = world.exchange.accounts["main"].books.values()
+        fills = next(book.fills for book in books if book.fills)
+        told_first = fills[-1]
+        name = f"fill:usdm:{told_first.symbol}:{told_first.trade_id}"
+
+        async def swept():
+            await world.daemon.runners[0].sweeper.sweep(Priority.SWEEP)
+            found = world.rows(tables.findings, tables.findings.c.kind == "conflict")
+            return [(one["subject"], one["resolved_at"] is None) for one in found]
+
+        assert await swept() == []
+        fills[-1] = replace(told_first, commission=told_first.commission + 1)
+        assert await swept() == [(name, True)]
+        await world.stop()
+        await world.start()
+        assert await swept() == [(name, True)]
+        fills[-1] = told_first
+        assert await swept() == [(name, False)]
+        turns = world.rows(tables.finding_history)
+        assert [row["what"] for row in turns if row["what"] != "changed"] == ["opened", "resolved"]
+        assert not world.differences()
+    work = Replay(database_url, f"sqlite:///{tmp_path / 'copy.db'}")
+    try:
+        (done,) = work.run()
+        work.compare(done)
+    finally:
+        work.close()
+    assert (done.notes, sum(done.different.values())) == ([], 0)
+    copy = World.__new__(World)
+    copy.url = work.target
+    assert copy.rows(tables.findings) == world.rows(tables.findings)
 
 
 async def test_an_old_wrong_proof_is_called_broken(sqlite_url):

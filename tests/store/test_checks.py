@@ -165,6 +165,16 @@ def test_a_position_is_the_signed_sum_of_its_fills(book):
     assert broken["position_unexplained"].detail["difference"] == "-0.1"
 
 
+def test_a_position_that_opens_with_several_fills_of_one_instant(book):
+    """The amount of the first instant is the one after everything that happened in it."""
+    for number, (quantity, held) in enumerate([("0.5", "0.5"), ("0.8", "1.3")], 1):
+        a_trade(book, quantity, number=number, after=1)
+        book.add(positions=[samples.position(held, as_of=at(1), n=number)])
+    a_trade(book, "0.2", number=3, after=120)
+    book.add(positions=[samples.position("1.5", as_of=at(120), n=3)])
+    assert book.check() == {}
+
+
 def test_nothing_is_judged_beyond_the_proof(book):
     """What happened after the last proof of any dataset involved is not compared yet."""
     book.prove(T0, END, "fills")

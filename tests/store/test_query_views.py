@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import event as sql_event
 from sqlalchemy import insert, text
 
 from accountd.store import queries, tables
@@ -155,6 +156,19 @@ def test_equity_is_the_wallet_and_what_positions_are_worth(writer, reader):
         few = list(queries.equity(conn, "main", "usdm", "USDT", T0 - DAY, T0 + DAY, points=2))
     assert [(point.total, point.equity) for point in points] == [(100, 101), (99, 101), (98, None), (97, 97)]
     assert [(point.at, point.total) for point in few] == [(T0, 100), (T0 + 30 * MINUTE, 97)]
+
+
+def test_a_picture_of_equity_is_one_question(writer, reader):
+    """However many points: a statement for each of them took Postgres longer to plan than to answer."""
+    writer.write([changes(balances=[balance("100", n=1)])])
+    asked = []
+    with reading(reader) as conn:
+        sql_event.listen(conn, "before_cursor_execute", lambda *told: asked.append(told[2]))
+        points = list(queries.equity(conn, "main", "usdm", "USDT", T0 - DAY, T0 + DAY, points=200))
+        none = list(queries.equity(conn, "main", "usdm", "USDT", T0 - DAY, T0 - MINUTE, points=200))
+    assert [point.total for point in points] == [100]
+    assert none == []
+    assert len(asked) == 2
 
 
 def test_open_positions_at_the_mark(writer, reader):

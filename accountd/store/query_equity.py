@@ -29,15 +29,19 @@ class EquityPoint:
 
 
 # One statement for all points: each finds its row by a look-up in the index, and only those rows are valued.
+# SQLite keeps the order of a CROSS JOIN; else it reads the whole history to find the few that are chosen.
 _POINTS = """
-SELECT at, n, total, unrealized_pnl FROM equity_curve
-WHERE account_id = :account AND market = :market AND asset = :asset AND n IN (
-  SELECT (SELECT b.n FROM balance_history b
-          WHERE b.account_id = :account AND b.market = :market AND b.asset = :asset
-            AND b.updated_at <= step.value
-          ORDER BY b.updated_at DESC, b.n DESC LIMIT 1)
-  FROM {steps})
-ORDER BY at, n
+SELECT c.at, c.n, c.total, c.unrealized_pnl
+FROM (
+  SELECT DISTINCT
+    (SELECT b.n FROM balance_history b
+     WHERE b.account_id = :account AND b.market = :market AND b.asset = :asset AND b.updated_at <= step.value
+     ORDER BY b.updated_at DESC, b.n DESC LIMIT 1) AS n
+  FROM {steps}
+) chosen
+CROSS JOIN equity_curve c
+WHERE c.account_id = :account AND c.market = :market AND c.asset = :asset AND c.n = chosen.n
+ORDER BY c.at, c.n
 """
 _STEPS = {
     "sqlite": "json_each(:steps) step",

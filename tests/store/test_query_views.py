@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import event as sql_event
 from sqlalchemy import insert, text
 
-from accountd.store import queries, tables
-from accountd.store.engine import reading
+from accountd.store import migrate, queries, tables
+from accountd.store.engine import reader_engine, reading
 from accountd.store.queries import Filter
 from tests.store.samples import T0, balance, changes, event, fill, order, position, transfer
 
@@ -169,6 +169,21 @@ def test_a_picture_of_equity_is_one_question(writer, reader):
     assert [point.total for point in points] == [100]
     assert none == []
     assert len(asked) == 2
+
+
+def test_a_picture_of_equity_reads_no_history_whole(sqlite_url):
+    """SQLite finds each point by its time and values it by its number; both narrow the search to a row."""
+    migrate.upgrade(sqlite_url)
+    engine, asked = reader_engine(sqlite_url), []
+    with reading(engine) as conn:
+        sql_event.listen(conn, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+        assert list(queries.equity(conn, "main", "usdm", "USDT", T0 - DAY, T0 + DAY, points=3)) == []
+        statement, values = asked[0]
+        plan = [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+    engine.dispose()
+    chosen, valued = (step for step in plan if "balance_history" in step)
+    assert "updated_at<?" in chosen
+    assert "n=?" in valued
 
 
 def test_open_positions_at_the_mark(writer, reader):

@@ -173,6 +173,21 @@ def test_a_picture_of_equity_is_one_question(writer, reader):
     assert len(asked) == 2
 
 
+def test_the_planner_knows_every_index_of_a_large_table(sqlite_url):
+    """An index without statistics counts as finding ten rows, and wins over the one that gives the order."""
+    migrate.upgrade(sqlite_url)
+    with sqlite3.connect(make_url(sqlite_url).database) as plain:
+        unknown = plain.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'index' "
+            "AND tbl_name IN (SELECT tbl FROM sqlite_stat1) AND name NOT IN (SELECT idx FROM sqlite_stat1)"
+        ).fetchall()
+        newest = "SELECT trade_id FROM fills WHERE account_id = 'main' ORDER BY traded_at DESC LIMIT 50"
+        plan = [row[3] for row in plain.execute(f"EXPLAIN QUERY PLAN {newest}")]
+    plain.close()
+    assert unknown == []
+    assert plan == ["SEARCH fills USING INDEX fills_by_time (account_id=?)"]
+
+
 def test_a_picture_of_equity_reads_no_history_whole(sqlite_url):
     """SQLite finds a point by its time and its value by its number, whatever its statistics say or do not."""
     migrate.upgrade(sqlite_url)

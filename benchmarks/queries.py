@@ -2,13 +2,17 @@
 
 `python -m benchmarks.queries --fills 1000000 --database sqlite` writes a record of that many fills, half as
 many orders, two events an order, a balance and a position for each fill, over 100 accounts and a year, and
-then asks every recipe of docs/how-to/sql.md and every named query. `--keep FILE` keeps the record, and uses
-it if it is there.
+then asks every recipe of docs/how-to/sql.md and every named query. `--keep PATH` keeps the record (a file of
+SQLite, a data folder of Postgres), and uses it if it is there. `--write` puts what was measured, with the
+plans, into benchmarks/queries.json and from there into benchmarks/QUERIES.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import platform
 import re
 import sqlite3
 import statistics
@@ -21,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import text
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 
 from accountd.store import queries
@@ -36,8 +40,12 @@ BEGIN = datetime(2025, 10, 31, tzinfo=UTC)
 YEAR = timedelta(days=365)
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "BNBUSDT", "ADAUSDT", "LINKUSDT")
 BATCH = 20_000  # fills
-REPEATS = 5
+REPEATS = 9
 LIMIT_MS = 20.0
+RESULTS = Path(__file__).with_name("queries.json")
+Told = tuple[str, float, float, int, str]
+REPORT = Path(__file__).with_name("QUERIES.md")
+BEGIN_MARK, END_MARK = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
 def stamp(moment: datetime) -> str:
@@ -52,7 +60,7 @@ def chunk(first: int, last: int, fills: int, accounts: int) -> dict[str, list[tu
     )}  # fmt: skip
     for n in range(first, last):
         account, symbol = f"a{n % accounts:03}", SYMBOLS[n // accounts % len(SYMBOLS)]
-        at = BEGIN + YEAR * n / fills
+        at = BEGIN + YEAR // fills * n
         when, order = stamp(at), str(10_000_000 + n // 2)
         price, side, seq = f"{60000 + n % 977}.10", "BUY" if n % 4 < 2 else "SELL", n // accounts + 1
         bnb = n % 10 == 0
@@ -126,6 +134,7 @@ def load_sqlite(url: str, fills: int, accounts: int) -> None:
     connection.execute("PRAGMA cache_size=-1000000")
     indexes = [row for row in connection.execute(
         "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")]  # fmt: skip
+    told = connection.execute("SELECT tbl, idx, stat FROM sqlite_stat1").fetchall()
     for name, _ in indexes:
         connection.execute(f"DROP INDEX {name}")
     for first in range(0, fills, BATCH):
@@ -144,6 +153,9 @@ def load_sqlite(url: str, fills: int, accounts: int) -> None:
     connection.execute("COMMIT")
     for _, sql in indexes:
         connection.execute(sql)
+    # What the schema tells the planner goes with an index that is dropped.
+    connection.execute("DELETE FROM sqlite_stat1")
+    connection.executemany("INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?, ?, ?)", told)
     connection.close()
 
 
@@ -208,9 +220,32 @@ def named() -> dict[str, Callable[[Any], Any]]:
     }  # fmt: skip
 
 
-def measure(url: str, show_plans: bool) -> list[tuple[str, float]]:
-    """Ask everything and print the median time in ms, and the plan of what is slow or when asked to."""
+def plan(conn: Connection, statements: list[tuple[str, Any]]) -> list[str]:
+    """Return the plan of the last statement asked, a line each."""
+    if not statements:
+        return []
+    statement, values = statements[-1]
+    explain = "EXPLAIN QUERY PLAN " if conn.dialect.name == "sqlite" else "EXPLAIN "
+    return [str(row[-1]) for row in conn.exec_driver_sql(explain + statement, values)]
+
+
+def summary(lines: list[str]) -> str:
+    """Return what of a plan reads tables: each kind of read once, those by index by the index's name."""
+    found = []
+    for line in lines:
+        told = re.search(r"(?:INDEX|using) ([a-z]\w+)", line)
+        if told or re.search(r"PRIMARY KEY", line):
+            found.append(told[1] if told else "primary key")
+        elif told := re.search(r"(?:^SCAN|Seq Scan on) (\w+)", line):
+            found.append(f"all of {told[1]}")
+    return ", ".join(dict.fromkeys(found))
+
+
+def measure(url: str, show_plans: bool) -> list[Told]:
+    """Ask everything; print and return median and least time in ms, the rows and the plan in short."""
     sqlite, engine, told = url.startswith("sqlite"), reader_engine(url), []
+    statements: list[tuple[str, Any]] = []
+    listen: Any = event.listen
     with reading(engine) as conn:
         asked: dict[str, Callable[[Any], Any]] = dict(named())
         for title, sql in recipes(sqlite).items():
@@ -218,6 +253,9 @@ def measure(url: str, show_plans: bool) -> list[tuple[str, float]]:
             asked[title] = lambda c, plain=plain: c.exec_driver_sql(
                 plain.replace("%", "%%") if not sqlite else plain
             ).all()
+        listen(
+            conn, "before_cursor_execute", lambda c, u, sql, values, x, m: statements.append((sql, values))
+        )
         for name, ask in asked.items():
             times = []
             for _ in range(REPEATS):
@@ -227,16 +265,46 @@ def measure(url: str, show_plans: bool) -> list[tuple[str, float]]:
                 if times[-1] > 5000:
                     break
             middle = statistics.median(times)
-            told.append((name, middle))
             count = len(rows) if isinstance(rows, list) else len(rows.rows)
-            print(f"{'!' if middle > LIMIT_MS else ' '} {middle:9.2f} ms  {count:6} rows  {name}", flush=True)
-            if (show_plans or middle > LIMIT_MS) and name in (found := recipes(sqlite)):
-                plain = found[name].replace("'main'", "'a007'").strip().rstrip(";")
-                explain = "EXPLAIN QUERY PLAN " if sqlite else "EXPLAIN (ANALYZE, BUFFERS) "
-                for row in conn.execute(text((explain + plain).replace(":", "\\:"))):
-                    print("        ", row[-1])
+            lines = plan(conn, statements)
+            told.append((name, round(middle, 2), round(min(times), 2), count, summary(lines)))
+            mark = "!" if middle > LIMIT_MS else " "
+            print(f"{mark} {middle:9.2f} ms ({min(times):.2f})  {count:6} rows  {name}", flush=True)
+            if show_plans or middle > LIMIT_MS:
+                for line in lines:
+                    print("        ", line)
     engine.dispose()
     return told
+
+
+def write(database: str, fills: int, accounts: int, told: list[Told]) -> None:
+    """Keep what was measured of one database beside that of the other, and write the page anew."""
+    kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    kept[database] = {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "load": round(os.getloadavg()[0], 1), "fills": fills, "accounts": accounts, "told": told,
+    }  # fmt: skip
+    RESULTS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    page = REPORT.read_text(encoding="utf-8")
+    before, after = page.split(BEGIN_MARK)[0], page.split(END_MARK)[1]
+    REPORT.write_text(f"{before}{BEGIN_MARK}\n{tables(kept)}\n{END_MARK}{after}", encoding="utf-8")
+
+
+def tables(kept: dict[str, Any]) -> str:
+    """Return a section for each database."""
+    parts = []
+    for database, of in sorted(kept.items()):
+        parts += [
+            f"## {database}\n",
+            f"{of['fills']:,} fills, {of['accounts']} accounts; {of['date']}, {of['machine']}, load "
+            f"average {of['load']}. Of {REPEATS} times, warm, the median and the least.\n",
+            "| question | median ms | least ms | rows | reads by |\n|---|---|---|---|---|",
+            *(f"| {name}{' **over 20 ms**' if ms > LIMIT_MS else ''} | {ms} | {least} | {rows} | {how} |"
+              for name, ms, least, rows, how in of["told"]),
+            "",
+        ]  # fmt: skip
+    return "\n".join(parts).rstrip()
 
 
 def main() -> None:
@@ -245,8 +313,9 @@ def main() -> None:
     parser.add_argument("--fills", type=int, default=1_000_000)
     parser.add_argument("--accounts", type=int, default=100)
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
-    parser.add_argument("--keep", type=Path, help="a SQLite file to keep")
+    parser.add_argument("--keep", type=Path, help="where to keep the record")
     parser.add_argument("--plans", action="store_true", help="print every plan")
+    parser.add_argument("--write", action="store_true", help="write the results into QUERIES.md")
     asked = parser.parse_args()
     with ExitStack() as stack:
         if asked.database == "sqlite":
@@ -254,16 +323,19 @@ def main() -> None:
             path = asked.keep or Path(folder) / "bench.db"
             url, there = f"sqlite:///{path}", path.exists()
         else:
-            server = Postgres()
+            there = asked.keep is not None and asked.keep.exists()
+            server = Postgres(keep=asked.keep and asked.keep.absolute())
             stack.callback(server.close)
-            url, there = server.new_database(), False
+            url = server.url("t1") if there else server.new_database()
         begun = time.perf_counter()
         if not there:
             upgrade(url)
             (load_sqlite if asked.database == "sqlite" else load_postgres)(url, asked.fills, asked.accounts)
         print(f"{asked.database}: {asked.fills} fills, {asked.accounts} accounts, "
               f"written in {time.perf_counter() - begun:.0f} s")  # fmt: skip
-        measure(url, asked.plans)
+        told = measure(url, asked.plans)
+        if asked.write:
+            write(asked.database, asked.fills, asked.accounts, told)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,10 @@ def server_user() -> dict[str, Any]:
 class Postgres:
     """One server with its own data folder, port and child process."""
 
-    def __init__(self, *, durable: bool = False, programs: Path | None = None) -> None:
+    def __init__(
+        self, *, durable: bool = False, programs: Path | None = None, keep: Path | None = None
+    ) -> None:
+        """Start a server; with ``keep`` on the data of that folder, which stays there afterwards."""
         self.port = free_port()
         self._options = ALWAYS if durable else ALWAYS | FAST
         self._user = server_user()
@@ -83,9 +86,11 @@ class Postgres:
         self._numbers = itertools.count(1)
         # Short, because the path of a Unix socket may not pass 107 bytes.
         self._folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp" if Path("/tmp").is_dir() else None))
+        self._data = keep or self._folder / "data"
         try:
             self._programs = self._reachable(programs or server_programs())
-            self._initdb()
+            if not (self._data / "PG_VERSION").exists():
+                self._initdb()
             self.start()
         except BaseException:
             self.close()
@@ -107,6 +112,9 @@ class Postgres:
         return self._folder / "installed" / programs.relative_to(package.parent)
 
     def _initdb(self) -> None:
+        self._data.mkdir(parents=True)
+        if self._user:
+            shutil.chown(self._data, self._user["user"], self._user["group"])
         command = [self._programs / "initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--no-sync"]
         done = subprocess.run(
             [*command, "-E", "UTF8", "--locale=C"],
@@ -118,10 +126,6 @@ class Postgres:
         )
         if done.returncode:
             raise RuntimeError(f"initdb failed: {done.stderr.strip()}")
-
-    @property
-    def _data(self) -> Path:
-        return self._folder / "data"
 
     @property
     def pid(self) -> int:

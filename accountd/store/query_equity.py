@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,11 +28,25 @@ class EquityPoint:
     equity: Decimal | None
 
 
-_FIRST = """
-SELECT {columns} FROM equity_curve
-WHERE account_id = :account AND market = :market AND asset = :asset AND at <= :at
-ORDER BY at DESC, n DESC LIMIT 1
+# One statement for all points: each finds its row by a look-up in the index, and only those rows are valued.
+# SQLite keeps the order of a CROSS JOIN; else it reads the whole history to find the few that are chosen.
+_POINTS = """
+SELECT c.at, c.n, c.total, c.unrealized_pnl
+FROM (
+  SELECT DISTINCT
+    (SELECT b.n FROM balance_history b
+     WHERE b.account_id = :account AND b.market = :market AND b.asset = :asset AND b.updated_at <= step.value
+     ORDER BY b.updated_at DESC, b.n DESC LIMIT 1) AS n
+  FROM {steps}
+) chosen
+CROSS JOIN equity_curve c
+WHERE c.account_id = :account AND c.market = :market AND c.asset = :asset AND c.n = chosen.n
+ORDER BY c.at, c.n
 """
+_STEPS = {
+    "sqlite": "json_each(:steps) step",
+    "postgresql": "unnest(CAST(:steps AS TIMESTAMPTZ[])) step(value)",
+}
 
 
 def equity(
@@ -43,19 +58,13 @@ def equity(
     What did not change is not repeated. The cost is that of ``points`` index look-ups, however long the
     history is.
     """
-    sqlite = conn.dialect.name == "sqlite"
-    query = text(_FIRST.format(columns="at, n, total, unrealized_pnl"))
     step = (until - since) / max(points, 1)
-    last: int | None = None
-    for number in range(1, points + 1):
-        at = since + step * number
-        told = conn.execute(
-            query,
-            {"account": account, "market": market, "asset": asset, "at": time_text(at) if sqlite else at},
-        ).first()
-        if told is None or told.n == last:
-            continue
-        last = told.n
+    steps = json.dumps([time_text(since + step * number) for number in range(1, points + 1)])
+    if conn.dialect.name != "sqlite":
+        steps = f"{{{steps[1:-1]}}}"
+    query = text(_POINTS.format(steps=_STEPS[conn.dialect.name]))
+    asked = {"account": account, "market": market, "asset": asset, "steps": steps}
+    for told in conn.execute(query, asked):
         total, open_profit = _decimal(told.total), _maybe(told.unrealized_pnl)
         yield EquityPoint(
             at=_moment(told.at), total=total, unrealized_pnl=open_profit,

@@ -1,14 +1,17 @@
 """The views that answer what people ask: the life of an order, profit, equity, the quality of fills."""
 
 import json
+import sqlite3
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import event as sql_event
 from sqlalchemy import insert, text
+from sqlalchemy.engine import make_url
 
-from accountd.store import queries, tables
-from accountd.store.engine import reading
+from accountd.store import migrate, queries, tables
+from accountd.store.engine import reader_engine, reading
 from accountd.store.queries import Filter
 from tests.store.samples import T0, balance, changes, event, fill, order, position, transfer
 
@@ -155,6 +158,52 @@ def test_equity_is_the_wallet_and_what_positions_are_worth(writer, reader):
         few = list(queries.equity(conn, "main", "usdm", "USDT", T0 - DAY, T0 + DAY, points=2))
     assert [(point.total, point.equity) for point in points] == [(100, 101), (99, 101), (98, None), (97, 97)]
     assert [(point.at, point.total) for point in few] == [(T0, 100), (T0 + 30 * MINUTE, 97)]
+
+
+def test_a_picture_of_equity_is_one_question(writer, reader):
+    """However many points: a statement for each of them took Postgres longer to plan than to answer."""
+    writer.write([changes(balances=[balance("100", n=1)])])
+    asked = []
+    with reading(reader) as conn:
+        sql_event.listen(conn, "before_cursor_execute", lambda *told: asked.append(told[2]))
+        points = list(queries.equity(conn, "main", "usdm", "USDT", T0 - DAY, T0 + DAY, points=200))
+        none = list(queries.equity(conn, "main", "usdm", "USDT", T0 - DAY, T0 - MINUTE, points=200))
+    assert [point.total for point in points] == [100]
+    assert none == []
+    assert len(asked) == 2
+
+
+def test_the_planner_knows_every_index_of_a_large_table(sqlite_url):
+    """An index without statistics counts as finding ten rows, and wins over the one that gives the order."""
+    migrate.upgrade(sqlite_url)
+    with sqlite3.connect(make_url(sqlite_url).database) as plain:
+        unknown = plain.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'index' "
+            "AND tbl_name IN (SELECT tbl FROM sqlite_stat1) AND name NOT IN (SELECT idx FROM sqlite_stat1)"
+        ).fetchall()
+        newest = "SELECT trade_id FROM fills WHERE account_id = 'main' ORDER BY traded_at DESC LIMIT 50"
+        plan = [row[3] for row in plain.execute(f"EXPLAIN QUERY PLAN {newest}")]
+    plain.close()
+    assert unknown == []
+    assert plan == ["SEARCH fills USING INDEX fills_by_time (account_id=?)"]
+
+
+def test_a_picture_of_equity_reads_no_history_whole(sqlite_url):
+    """SQLite finds a point by its time and its value by its number, whatever its statistics say or do not."""
+    migrate.upgrade(sqlite_url)
+    with sqlite3.connect(make_url(sqlite_url).database) as plain:
+        plain.execute("DELETE FROM sqlite_stat1")
+    plain.close()
+    engine, asked = reader_engine(sqlite_url), []
+    with reading(engine) as conn:
+        sql_event.listen(conn, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+        assert list(queries.equity(conn, "main", "usdm", "USDT", T0 - DAY, T0 + DAY, points=3)) == []
+        statement, values = asked[0]
+        plan = [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+    engine.dispose()
+    chosen, valued = (step for step in plan if "balance_history" in step)
+    assert "updated_at<?" in chosen
+    assert "n=?" in valued
 
 
 def test_open_positions_at_the_mark(writer, reader):

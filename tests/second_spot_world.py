@@ -94,7 +94,7 @@ class SecondWorld(World):
             moves.append(("withdrawal_fee", w["id"], w["asset"], text(-w["fee"]), w["at"]))
         return moves
 
-    async def rang(self, seconds=30.0):
+    async def rang(self, seconds=60.0):
         """Wait until every fill rang, then check that each did under one id and one body."""
         due = {(fill[0], fill[1]) for fill in self.ledger_fills()}
         await self.until(lambda: set(self.hook.fills()) >= due, seconds)

@@ -157,7 +157,7 @@ class World:
 
     def live(self, account="main"):
         """Say whether the account is LIVE."""
-        return self.health.accounts[account].state is State.LIVE
+        return account in self.health.accounts and self.health.accounts[account].state is State.LIVE
 
     def rows(self, table, *where):
         """Read a table of the record."""

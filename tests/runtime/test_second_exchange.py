@@ -149,7 +149,7 @@ async def test_a_cut_with_a_burst_in_it_heals_in_time(sqlite_url):
         await asyncio.sleep(2.0)
         await made.until(made.live, 15)
         assert await made.agreed(15) < 15
-        await made.rang(30)
+        await made.rang(60)  # all of one order, so one after the other
 
 
 FAULTS = {

@@ -27,6 +27,7 @@ async def test_every_event_alert_knows_its_latencies(database_url):
     """Received, committed, tried and delivered, in this order; views and metrics have them."""
     async with World(database_url) as world:
         await world.trade(30)
+        await world.agreed()  # the income too: nothing more rings
         await world.rang()
         await world.until(lambda: all(row["status"] == "delivered" for row in world.rows(tables.outbox)), 10)
         rows = [row for row in world.rows(tables.outbox) if row["received_at"]]

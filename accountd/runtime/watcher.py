@@ -118,6 +118,12 @@ class Watcher:
                         trace: TracebackType | None) -> None:  # fmt: skip
         await self.close()
 
+    def give_up(self, reason: str, since: datetime) -> None:
+        """Read no further; nothing that came after ``since`` counts as heard."""
+        self.alive_at = min(self.alive_at, since)
+        self._lose(reason)
+        self._tasks[0].cancel()
+
     def _lose(self, reason: str) -> None:
         if not self.lost.is_set():
             self.reason = reason

@@ -31,6 +31,8 @@ KEY_EXPIRED = "key_expired"
 SHUTDOWN = "shutdown"
 TERMINATED = "terminated"
 
+UNREADABLE = "undecodable"  # the kind of a frame that makes no sense
+
 NO_LANES: Mapping[int, str] = {}
 
 

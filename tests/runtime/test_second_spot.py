@@ -192,3 +192,21 @@ async def test_a_flood_of_nonsense_is_kept_and_costs_no_row(sqlite_url, tmp_path
         await world.rang()
         kept = world.rows(tables.journal, tables.journal.c.kind == "undecodable")
         assert len(kept) == 500 * len(exchange.sessions)
+
+
+async def test_a_flood_of_nonsense_ends_the_link_and_leaves_a_gap(sqlite_url, tmp_path):
+    """Far more than a venue's noise ends the connection: what is not kept lies in a gap, and is caught up."""
+    exchange = SecondSpot()
+    async with SecondWorld(sqlite_url, exchange, tmp_path) as world:
+        life(exchange)
+        for session in exchange.sessions:
+            for _ in range(8_000):
+                session.lines.put_nowait('{"e":"executionReport","E":')
+        life(exchange)
+        reason = tables.sessions.c.close_reason == "nothing that comes can be read"
+        await world.until(lambda: world.rows(tables.sessions, reason), 30)
+        await world.until(world.live, 30)
+        await world.agreed(30)
+        await world.rang()
+        assert len(world.rows(tables.journal, tables.journal.c.kind == "undecodable")) < 8_000
+        assert world.rows(tables.gaps, tables.gaps.c.reason == "nothing that comes can be read")

@@ -13,7 +13,7 @@ from accountd.runtime.link import Link, Socket
 from accountd.runtime.metrics import Metrics
 from accountd.runtime.omissions import Omissions
 from accountd.runtime.recorder import Recorder
-from accountd.venues.base import ACK, UNREADABLE, Decoded, Venue
+from accountd.venues.base import ACK, UNDECODABLE, Decoded, Venue
 
 NONSENSE = 1_000  # frames in a second that cannot be read: what sends them is not worth listening to
 LITE_WAIT = 3.0  # seconds that a TRADE_LITE may be ahead of its execution report
@@ -52,7 +52,7 @@ class Intake:
     def take(self, link: Link, socket: Socket, frame: bytes, at: datetime) -> None:
         """Take one frame; ``at`` is the venue time at which it was read."""
         decoded = self.venue.decode(frame, at, socket.lanes)
-        if decoded.kind == UNREADABLE and not self._bears(link, socket, at):
+        if decoded.kind == UNDECODABLE and not self._bears(link, socket, at):
             return
         raw = self.venue.redact(frame, self.keys)
         telling = Telling(

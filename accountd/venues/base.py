@@ -31,7 +31,7 @@ KEY_EXPIRED = "key_expired"
 SHUTDOWN = "shutdown"
 TERMINATED = "terminated"
 
-UNREADABLE = "undecodable"  # the kind of a frame that makes no sense
+UNDECODABLE = "undecodable"  # the kind of a frame that makes no sense
 
 NO_LANES: Mapping[int, str] = {}
 

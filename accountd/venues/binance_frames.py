@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from accountd.core.told import Notice
-from accountd.venues.base import ACK, Ack, Decoded, from_ms
+from accountd.venues.base import ACK, UNDECODABLE, Ack, Decoded, from_ms
 from accountd.venues.wire import UNREADABLE, named, plain
 
 NOTHING = msgspec.Raw(b"")
@@ -131,5 +131,5 @@ def _unknown(name: str, at: datetime | None) -> Decoded:
 def _undecodable(refusal: Exception) -> Decoded:
     # A ValidationError names a field and a type, a UnicodeDecodeError a byte: neither shows a value.
     reason = str(refusal)[:200]
-    notice = Notice(kind="undecodable", detail={"reason": reason})
-    return Decoded(kind="undecodable", event_time=None, told=[notice])
+    notice = Notice(kind=UNDECODABLE, detail={"reason": reason})
+    return Decoded(kind=UNDECODABLE, event_time=None, told=[notice])

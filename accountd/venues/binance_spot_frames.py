@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from accountd.core.told import Notice, Told
-from accountd.venues.base import ACK, NO_LANES, TERMINATED, Ack, Decoded
+from accountd.venues.base import ACK, NO_LANES, TERMINATED, UNDECODABLE, Ack, Decoded
 from accountd.venues.binance_spot_events import Reader
 from accountd.venues.binance_spot_wire import NOTHING, Refusal, RetryAt, moment
 from accountd.venues.wire import UNREADABLE, plain
@@ -129,8 +129,8 @@ class SpotFrames:
         except UNREADABLE as worse:
             refusal = worse
         # A ValidationError names a field and a type, a UnicodeDecodeError a byte: neither shows a value.
-        notice = Notice(kind="undecodable", detail={"reason": str(refusal)[:200]})
-        return Decoded(kind="undecodable", event_time=None, told=[notice])
+        notice = Notice(kind=UNDECODABLE, detail={"reason": str(refusal)[:200]})
+        return Decoded(kind=UNDECODABLE, event_time=None, told=[notice])
 
     def _inner(self, frame: bytes, number: int | None, lane_of: LaneOf) -> Decoded:
         try:

@@ -29,6 +29,7 @@ LOOK = 1.0  # seconds between looks
 EXCHANGE_PATIENCE = 5.0  # seconds in which nobody reaches a venue, before it is said
 DATABASE_PATIENCE = 3.0  # seconds in which nothing can be written, before it is said
 SILENCE = 10.0  # seconds in which one transaction gets no answer, before that is said: it may be a large one
+AT_MOST = 4.0  # seconds of silence from one look to the next: while the process was frozen nobody listened
 SILENT = "the database does not answer"
 ENOUGH = 1.1  # times the least free space there must be again: a disk at the edge does not flap
 WATCHED = ("exchange.down", "disk.low", "hook.dead", "key.expiring")
@@ -66,7 +67,7 @@ class Monitor:
         self.firing: dict[Key, Condition] = {}
         self._free = free or (lambda folder: shutil.disk_usage(folder).free)
         self._stuck_since: float | None = None
-        self._owed: tuple[float, float] | None = None  # which transaction has no answer, since which look
+        self._owed: tuple[float, float, float] | None = None  # which transaction, last look, seconds in all
         self._unreached: dict[str, float] = {}
         database = parse(settings.database_url)
         self._folder = sqlite_file(database).parent if database.get_backend_name() == "sqlite" else None
@@ -156,8 +157,11 @@ class Monitor:
         if busy is None:
             self._owed = None
         elif self._owed is None or self._owed[0] != busy:
-            self._owed = (busy, now)
-        silent = self._owed is not None and now - self._owed[1] >= SILENCE
+            self._owed = (busy, now, 0.0)
+        else:
+            _, looked, waited = self._owed
+            self._owed = (busy, now, waited + min(now - looked, AT_MOST))
+        silent = self._owed is not None and self._owed[2] >= SILENCE
         if silent and self.health.writer_ok:
             self.health.writer_ok, self.health.writer_error = False, SILENT
             self._stuck_since = now - DATABASE_PATIENCE

@@ -51,9 +51,10 @@ class FakeClock:
         heapq.heappush(self._sleepers, sleeper)
         try:
             while self._auto and not woken.done():
-                for _ in range(20):  # let everybody else come to rest first
+                mark = self._mark
+                for _ in range(20):  # let everybody else come to rest first, also who has just been woken
                     await asyncio.sleep(0)
-                if not woken.done() and self._sleepers[0] is sleeper:
+                if not woken.done() and self._mark == mark and self._sleepers[0] is sleeper:
                     self.advance(max(0.0, due - self._mark))
             await woken
         finally:

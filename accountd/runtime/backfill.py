@@ -9,7 +9,6 @@ from datetime import datetime
 
 from accountd.core.health import Health
 from accountd.errors import VenueError
-from accountd.runtime.backoff import ConnectBudget
 from accountd.runtime.budget import Priority
 from accountd.runtime.clock import SystemClock
 from accountd.runtime.daemon import Machine, machine
@@ -62,10 +61,9 @@ async def backfill(settings: Settings, names: Sequence[str], since: datetime,
 
 
 async def _account(works: Machine, name: str, since: datetime, step: Step | None) -> Backfilled:
-    connects = ConnectBudget(*works.settings.connect_budget, works.clock)
     keepalive = KeepAlive(works.settings.keepalive_interval, works.clock)
     async with works.client(name) as rest:
-        runner = works.runner(name, rest, keepalive, connects)
+        runner = works.runner(name, rest, keepalive)
         try:
             await runner.start()
             now = rest.clock.now()

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -26,6 +27,7 @@ from accountd.runtime.keepalive import KeepAlive
 from accountd.runtime.markets import Markets
 from accountd.runtime.metrics import Metrics
 from accountd.runtime.observers import Listener
+from accountd.runtime.outage import Outages
 from accountd.runtime.post import Post
 from accountd.runtime.recorder import Recorder
 from accountd.runtime.rest import RestClient
@@ -71,6 +73,12 @@ class Machine:
     metrics: Metrics
     health: Health
     rng: random.Random = field(default_factory=random.Random)
+    connects: ConnectBudget = field(init=False)
+    outages: Outages = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.connects = ConnectBudget(*self.settings.connect_budget, self.clock)
+        self.outages = Outages(self.settings.reconnect_max, self.rng, self.clock)
 
     def client(self, name: str) -> RestClient:
         """Make the REST client of an account."""
@@ -79,12 +87,14 @@ class Machine:
             account, open_venue(account.venue), self.budget, self.clock, timeout=self.settings.request_timeout
         )
 
-    def runner(self, name: str, rest: RestClient, keepalive: KeepAlive, connects: ConnectBudget,
-               progress: Step | None = None) -> AccountRunner:  # fmt: skip
+    def runner(
+        self, name: str, rest: RestClient, keepalive: KeepAlive, progress: Step | None = None
+    ) -> AccountRunner:
         """Make the runner of an account."""
+        outage = self.outages.of(urlsplit(rest.urls.rest).netloc)
         return AccountRunner(
             name, self.settings.accounts[name], self.settings, rest.venue, rest, self.recorder, keepalive,
-            connects, self.health.account(name), self.metrics, self.rng, progress,
+            self.connects, outage, self.health.account(name), self.metrics, self.rng, progress,
         )  # fmt: skip
 
 
@@ -146,14 +156,13 @@ class Daemon:
         checkpoints = Checkpoints(self.settings, works.recorder, read, self.clock, self.metrics)
         await checkpoints.look_back()
         self.keepalive = KeepAlive(self.settings.keepalive_interval, self.clock)
-        connects = ConnectBudget(*self.settings.connect_budget, self.clock)
         listener.markets = markets = Markets(
-            self.settings, works.recorder, connects, self.metrics, self.clock
+            self.settings, works.recorder, works.connects, self.metrics, self.clock
         )
         clients = {name: works.client(name) for name in self.settings.accounts}
         show = _step(progress, self.metrics)
         self.runners = [
-            works.runner(name, client, self.keepalive, connects, show) for name, client in clients.items()
+            works.runner(name, client, self.keepalive, show) for name, client in clients.items()
         ]
         tasks = [
             *post.tasks(),
@@ -282,8 +291,7 @@ async def reconcile_once(settings: Settings, name: str, since: datetime | None =
 async def _reconcile(works: Machine, name: str, rest: RestClient, since: datetime | None) -> Report:
     settings = works.settings
     keepalive = KeepAlive(settings.keepalive_interval, works.clock)
-    connects = ConnectBudget(*settings.connect_budget, works.clock)
-    runner = works.runner(name, rest, keepalive, connects)
+    runner = works.runner(name, rest, keepalive)
     await runner.start()
     runner.sweeper.since = since
     await runner.sweeper.sweep(Priority.SEAM)

@@ -32,6 +32,7 @@ from accountd.runtime.keepalive import KeepAlive
 from accountd.runtime.key_rights import KeyRights
 from accountd.runtime.link import Link, Socket
 from accountd.runtime.metrics import Metrics
+from accountd.runtime.outage import Outage
 from accountd.runtime.recorder import Ledger, Recorder
 from accountd.runtime.rest import RestClient
 from accountd.runtime.rounds import Ground, Step
@@ -52,8 +53,9 @@ class AccountRunner:
     """Runs one account until cancelled, or until it can never work again."""
 
     def __init__(self, name: str, account: Account, settings: Settings, venue: Venue, rest: RestClient,
-                 recorder: Recorder, keepalive: KeepAlive, connects: ConnectBudget, health: AccountHealth,
-                 metrics: Metrics, rng: random.Random, progress: Step | None = None) -> None:  # fmt: skip
+                 recorder: Recorder, keepalive: KeepAlive, connects: ConnectBudget, outage: Outage,
+                 health: AccountHealth, metrics: Metrics, rng: random.Random,
+                 progress: Step | None = None) -> None:  # fmt: skip
         self.name = name
         self.account = account
         self.settings = settings
@@ -66,6 +68,7 @@ class AccountRunner:
         self.metrics = metrics
         self.progress = progress
         self.backoff = Backoff(settings.reconnect_max, rng)
+        self.outage = outage
         self.books = Books(recorder, name, {one.market: one.retention for one in venue.sections})
         self.connector = Connector(name, account, settings, venue, rest, connects, self.books, self._frame)
         self.intake = Intake(
@@ -85,7 +88,7 @@ class AccountRunner:
         """Keep the account watched. Returns only when it can never work again."""
         started = False
         while True:
-            lived = 0.0
+            lived, outside = 0.0, False
             try:
                 if not started:
                     await self.start()
@@ -106,7 +109,7 @@ class AccountRunner:
                 continue
             except VenueError as error:
                 self._say(State.CLOSED, str(error))
-                self.health.unreachable = isinstance(error, VenueUnavailable)
+                self.health.unreachable = outside = isinstance(error, VenueUnavailable)
                 log.warning("session failed", account=self.name, error=str(error), code=error.code)
                 await asyncio.sleep(min(error.retry_after or 0.0, LONGEST_PAUSE))
             except (DatabaseError, Fenced):
@@ -115,7 +118,10 @@ class AccountRunner:
                 self._say(State.CLOSED, f"broke: {type(error).__name__}")
                 log.exception("session broke", account=self.name)
             self.metrics.reconnects.labels(self.name, self._reason or "failed").inc()
-            await asyncio.sleep(self.backoff.next(lived))
+            if outside and not self.outage.elsewhere:
+                await self.outage.turn()
+            else:
+                await asyncio.sleep(self.backoff.next(lived))
 
     async def start(self) -> None:
         """Measure the clock, learn the venue's limits, load what is believed, own up to the last crash."""
@@ -147,6 +153,7 @@ class AccountRunner:
     async def _life(self) -> float:
         """Live from one connection to the loss of the last in its chain; return the seconds of LIVE."""
         link = await self.connector.connect()
+        self.outage.reached(self.name)
         born = self.clock.monotonic()
         try:
             await self._to_live(link)
@@ -271,6 +278,7 @@ class AccountRunner:
     async def _mourn(self, link: Link) -> None:
         """The stream is lost: say since when nothing can be relied on."""
         self.link = None
+        self.outage.left(self.name)
         reason = link.reason or self._reason or "lost"
         self._say(State.CLOSED, reason)
         now = self.rest.clock.now()

@@ -179,7 +179,7 @@ class Recorder:
                 batch = batch or self._take()
                 if batch is None:
                     break
-                self.busy_since = self.busy_since or self.clock.monotonic()
+                self._owes()
                 try:
                     self._commit(batch)
                 except (DatabaseGone, DatabaseFull) as error:
@@ -315,7 +315,11 @@ class Recorder:
         finally:
             self._forget()
 
+    def _owes(self) -> None:
+        self.busy_since = self.busy_since or self.clock.monotonic()
+
     def _transact(self, tellings: list[Telling], jobs: Sequence[Job]) -> None:
+        self._owes()
         started = self.clock.monotonic()
         changes: list[Changes] = []
         self._rung = []
@@ -335,6 +339,7 @@ class Recorder:
             rows += self._rung
             outcome = Outcome(changes, rows, committed_at, 0.0, len(tellings))
             self._doubt = Doubt(tx.mark(), tellings, list(jobs), outcome)
+        self.busy_since = None  # before anybody hears of it: who then looks finds no debt
         doubt, self._doubt = self._doubt, None
         outcome.seconds = self.clock.monotonic() - started
         self._say_done(doubt)

@@ -179,7 +179,6 @@ class Recorder:
                 batch = batch or self._take()
                 if batch is None:
                     break
-                self._owes()
                 try:
                     self._commit(batch)
                 except (DatabaseGone, DatabaseFull) as error:
@@ -315,12 +314,9 @@ class Recorder:
         finally:
             self._forget()
 
-    def _owes(self) -> None:
-        self.busy_since = self.busy_since or self.clock.monotonic()
-
     def _transact(self, tellings: list[Telling], jobs: Sequence[Job]) -> None:
-        self._owes()
         started = self.clock.monotonic()
+        self.busy_since = self.busy_since or started
         changes: list[Changes] = []
         self._rung = []
         with self.writer.begin() as tx:

@@ -189,9 +189,8 @@ class Recorder:
                     wait = min(wait * 2, RETRY_MOST)
                     continue
                 if wait != RETRY_FIRST:
-                    wait = RETRY_FIRST
                     self._call(self.observer.trouble, None)
-                batch = self.busy_since = None
+                batch, self.busy_since, wait = None, None, RETRY_FIRST
         except Exception as error:  # whatever it was, the record can no longer be trusted to move
             log.error("writer stopped", error=type(error).__name__, exc_info=not isinstance(error, Fenced))
             self._call(self.observer.died, error)

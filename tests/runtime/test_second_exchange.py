@@ -37,8 +37,8 @@ class Stage:
             "REST_URL": exchange.rest_url, "STREAM_URL": exchange.stream_url,
         }  # fmt: skip
         here = {"TYPE": "webhook", "URL": hook.url, "ALLOW_PRIVATE": "true", "ON": '["*"]'}
-        written = SHORT | more | {f"ACCOUNTS__MAIN__{k}": v for k, v in account.items()}
-        written |= {f"HOOKS__HERE__{k}": v for k, v in here.items()} | {"DATABASE_URL": url}
+        written = SHORT | {f"HOOKS__HERE__{k}": v for k, v in here.items()} | more
+        written |= {f"ACCOUNTS__MAIN__{k}": v for k, v in account.items()} | {"DATABASE_URL": url}
         settings = config.load({f"ACCOUNTD_{k}": v for k, v in written.items()}, env_file=None)
         self.stop_event = asyncio.Event()
         self.task = asyncio.create_task(Daemon(settings, health=self.health).run(self.stop_event))
@@ -141,7 +141,7 @@ async def trade(made, count, rate=50.0):
 
 async def test_a_cut_with_a_burst_in_it_heals_in_time(sqlite_url):
     """A thousand fills while the stream is cut are all there within 15 s of the reconnection, gaps closed."""
-    async with stage(sqlite_url) as made:
+    async with stage(sqlite_url, HOOKS__HERE__ON='["fill"]') as made:
         await trade(made, 20)
         made.exchange.cut(2.0)
         made.exchange.happen("burst", 1000)
@@ -149,7 +149,7 @@ async def test_a_cut_with_a_burst_in_it_heals_in_time(sqlite_url):
         await asyncio.sleep(2.0)
         await made.until(made.live, 15)
         assert await made.agreed(15) < 15
-        await made.rang(60)  # all of one order, so one after the other
+        await made.rang(60)
 
 
 FAULTS = {

@@ -16,7 +16,7 @@ def paged(tmp_path, monkeypatch):
     program.write_text(f"#!/bin/sh\ncat > {tmp_path}/shown\nenv > {tmp_path}/env\n")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PAGER", str(program))
-    monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((80, 10)))
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((80, 10)))
     return tmp_path
 
 

@@ -86,8 +86,8 @@ def recorded(sqlite_url, shell, monkeypatch):
 
 
 @pytest.fixture
-def recorded_anywhere(database_url, shell, monkeypatch):
+def recorded_anywhere(record_url, shell, monkeypatch):
     """The same over a database of each kind."""
-    fill_record(database_url)
-    monkeypatch.setenv("ACCOUNTD_DATABASE_URL", database_url)
+    fill_record(record_url)
+    monkeypatch.setenv("ACCOUNTD_DATABASE_URL", record_url)
     return shell

@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import text
 
 from accountd.store.engine import reader_engine, reading, writer_engine
-from accountd.store.migrate import upgrade
 from accountd.store.writer import Writer
 from tests.store import samples
 
@@ -16,10 +15,9 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def history(database_url, shell, monkeypatch):
+def history(record_url, shell, monkeypatch):
     """A shell over three amounts of a balance and a position, an hour apart."""
-    upgrade(database_url)
-    writer = Writer(writer_engine(database_url), lambda: T0)
+    writer = Writer(writer_engine(record_url), lambda: T0)
     writer.open_account("main", "main", "binance-usdm", "live", T0)
     writer.take_head("main")
     for n, (total, quantity) in enumerate([("100.5", "0.010"), ("90", "-0.020"), ("95.25", "0")]):
@@ -31,7 +29,7 @@ def history(database_url, shell, monkeypatch):
     with writer.begin() as tx:
         tx.extend_coverage("main", "balances", "usdm", "", T0, T0 + HOUR, T0)
     writer.close()
-    monkeypatch.setenv("ACCOUNTD_DATABASE_URL", database_url)
+    monkeypatch.setenv("ACCOUNTD_DATABASE_URL", record_url)
     return shell
 
 
@@ -65,9 +63,9 @@ def test_one_moment_is_no_stretch(history):
     assert history("balances", "--at", "2026-11-02", "--since", "2h").exit_code == 2
 
 
-def test_views_answer_the_same(history, database_url):
+def test_views_answer_the_same(history, record_url):
     """In SQL the row of a moment is the one with valid_from <= T < valid_to, on both databases."""
-    engine = reader_engine(database_url)
+    engine = reader_engine(record_url)
     moment = "2026-11-01 13:30:00.000000+00:00"
     with reading(engine) as connection:
         for view, column, value in (("balances_at", "total", "90"), ("positions_at", "quantity", "-0.020")):

@@ -98,10 +98,9 @@ async def made(url):
 
 
 @pytest.fixture
-def url(database_url):
+def url(record_url):
     """A record of each kind."""
-    upgrade(database_url)
-    return database_url
+    return record_url
 
 
 async def test_a_full_disk_is_told_once_and_when_it_is_over(sqlite_url):

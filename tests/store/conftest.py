@@ -7,17 +7,15 @@ import pytest
 from sqlalchemy import Engine
 
 from accountd.store.engine import reader_engine, writer_engine
-from accountd.store.migrate import upgrade
 from accountd.store.writer import Writer
 
 NOW = datetime(2026, 11, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
 
 @pytest.fixture
-def url(database_url: str) -> str:
+def url(record_url: str) -> str:
     """The address of a database with the whole schema."""
-    upgrade(database_url)
-    return database_url
+    return record_url
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import pytest
 
 from accountd.store.checks import Checks
 from accountd.store.engine import reader_engine, reading, writer_engine
-from accountd.store.migrate import upgrade
 from accountd.store.tables import findings
 from accountd.store.writer import Writer
 from tests.store import samples
@@ -22,7 +21,6 @@ class Book:
     """A record with coverage of everything from T0 to END, to which rows are added."""
 
     def __init__(self, url, market="usdm"):
-        upgrade(url)
         self.url, self.market, self.seq = url, market, 0
         self.writer = Writer(writer_engine(url), lambda: T0)
         self.writer.open_account("main", "main", "binance-usdm", "live", T0)
@@ -62,9 +60,9 @@ class Book:
 
 
 @pytest.fixture
-def book(database_url):
+def book(record_url):
     """A record on each database."""
-    made = Book(database_url)
+    made = Book(record_url)
     yield made
     made.writer.close()
 
@@ -205,9 +203,9 @@ def test_a_backfill_is_checked_too(book):
     assert book.check()["order_fills"].subject == "order:usdm:BTCUSDT:5"
 
 
-def test_spot_legs_explain_spot_balances(database_url):
+def test_spot_legs_explain_spot_balances(record_url):
     """Base, quote and commission of a spot fill explain three balances; an unknown withdrawal does not."""
-    book = Book(database_url, "spot")
+    book = Book(record_url, "spot")
     legs = {("spot", "BTCUSDT"): ("BTC", "USDT")}
     book.add(balances=[samples.balance("1", market="spot", asset="BTC"),
                        samples.balance("1000", market="spot", asset="USDT"),

@@ -10,19 +10,16 @@ from accountd.core.alerts import Attempt
 from accountd.core.mutes import Mute, Mutes
 from accountd.store import controls, outbox, summaries
 from accountd.store.controls import Chosen
-from accountd.store.tables import deliveries, metadata, mutes
-from accountd.store.tables import hooks as hooks_table
 from accountd.store.tables import outbox as table
 from tests.store.test_outbox import NOW, SECOND, row
 
 
 @pytest.fixture
-def conn(database_url):
+def conn(record_url):
     """A transaction on a fresh database of each kind."""
-    engine = create_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
+    engine = create_engine(record_url.replace("postgresql://", "postgresql+psycopg://"))
     try:
         with engine.begin() as connection:
-            metadata.create_all(connection, tables=[table, deliveries, hooks_table, mutes])
             yield connection
     finally:
         engine.dispose()

@@ -7,8 +7,7 @@ from sqlalchemy import create_engine, select
 
 from accountd.core.alerts import Attempt, OutboxRow
 from accountd.store import controls, outbox
-from accountd.store.tables import deliveries, metadata
-from accountd.store.tables import hooks as hooks_table
+from accountd.store.tables import deliveries
 from accountd.store.tables import outbox as table
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -16,13 +15,11 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-def conn(database_url):
+def conn(record_url):
     """A transaction on a fresh database of each kind."""
-    engine = create_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
-    tables = [table, deliveries, hooks_table]
+    engine = create_engine(record_url.replace("postgresql://", "postgresql+psycopg://"))
     try:
         with engine.begin() as connection:
-            metadata.create_all(connection, tables=tables)
             yield connection
     finally:
         engine.dispose()

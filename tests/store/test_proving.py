@@ -8,7 +8,6 @@ from sqlalchemy import select, text
 from accountd.core.changes import FillCorrection
 from accountd.errors import DatabaseError
 from accountd.store.engine import writer_engine
-from accountd.store.migrate import upgrade
 from accountd.store.proving import Evidence
 from accountd.store.tables import blind_windows, evidence, fill_corrections, finding_history
 from accountd.store.writer import Writer
@@ -19,10 +18,9 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def writer(database_url):
+def writer(record_url):
     """A writer with one account."""
-    upgrade(database_url)
-    made = Writer(writer_engine(database_url), lambda: T0)
+    made = Writer(writer_engine(record_url), lambda: T0)
     made.open_account("main", "main", "binance-usdm", "live", T0)
     made.take_head("main")
     yield made

@@ -52,10 +52,9 @@ def test_amounts_say_their_unit():
 
 
 @pytest.fixture
-def views(database_url):
+def views(record_url):
     """The columns of the views of each database."""
-    migrate.upgrade(database_url)
-    engine = reader_engine(database_url)
+    engine = reader_engine(record_url)
     with reading(engine) as connection:
         found = reference.view_columns(connection)
     engine.dispose()

@@ -111,18 +111,18 @@ def browser(still_url):
 
 
 @pytest.fixture
-def record(database_url):
+def record(record_url):
     """A record of its own for a test that writes."""
-    writer = two_accounts(database_url)
+    writer = two_accounts(record_url)
     fill_in(writer)
     yield writer
     writer.close()
 
 
 @pytest.fixture
-def watcher(database_url, record):
+def watcher(record_url, record):
     """Somebody who looks at the record that the test writes."""
-    built = build(database_url)
+    built = build(record_url)
     with TestClient(built, base_url=LOCAL) as made:
         yield made
     built.state.close()

@@ -71,13 +71,13 @@ def test_one_account_alone(browser):
     assert {one["account"] for _, _, one in ask(browser, after="start", account="other")} == {"other"}
 
 
-def test_a_place_survives_a_restart(record, database_url):
+def test_a_place_survives_a_restart(record, record_url):
     """A new process goes on where an old one ended."""
     from starlette.testclient import TestClient
 
     places = []
     for number in (2, 3):
-        built = build(database_url)
+        built = build(record_url)
         with TestClient(built, base_url="http://localhost") as browser:
             told = ask(browser, after=places[-1] if places else "start")
             places.append(told[-1][0])
@@ -101,9 +101,9 @@ def test_a_place_that_never_was(browser, written):
     assert reply.status_code == (200 if written == "" else 404)
 
 
-async def test_a_fill_arrives_while_somebody_listens(record, database_url):
+async def test_a_fill_arrives_while_somebody_listens(record, record_url):
     """A fill that is committed reaches an open stream at once, and the stream ends when the web does."""
-    built = build(database_url)
+    built = build(record_url)
     async with server.serving(built, server.bind("127.0.0.1", 0)) as (host, port):
         reader, writer = await asyncio.open_connection(host, port)
         head = f"GET /api/v1/events HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n\r\n"
@@ -117,10 +117,10 @@ async def test_a_fill_arrives_while_somebody_listens(record, database_url):
     writer.close()
 
 
-async def test_streams_are_counted(record, database_url, monkeypatch):
+async def test_streams_are_counted(record, record_url, monkeypatch):
     """More streams than allowed are refused, and a closed one makes room."""
     monkeypatch.setattr(events, "MOST", 1)
-    built = build(database_url)
+    built = build(record_url)
     async with server.serving(built, server.bind("127.0.0.1", 0)) as (host, port):
         head = f"GET /api/v1/events HTTP/1.1\r\nHost: {host}\r\nAccept: text/event-stream\r\n\r\n".encode()
         first, writer = await asyncio.open_connection(host, port)
@@ -133,12 +133,12 @@ async def test_streams_are_counted(record, database_url, monkeypatch):
         writer.close()
 
 
-async def test_trouble_does_not_end_a_stream(record, database_url, monkeypatch):
+async def test_trouble_does_not_end_a_stream(record, record_url, monkeypatch):
     """While the database does not answer the stream stays open and goes on later."""
     from accountd.errors import DatabaseGone
 
     monkeypatch.setattr(events, "TROUBLE", 0.01)
-    watched, looks = Record(database_url, healthy()), []
+    watched, looks = Record(record_url, healthy()), []
 
     async def look(run):
         looks.append(run)
@@ -152,10 +152,10 @@ async def test_trouble_does_not_end_a_stream(record, database_url, monkeypatch):
     assert len(parsed(told.decode())) == 11
 
 
-async def test_fresh_pages_are_counted(record, database_url, monkeypatch):
+async def test_fresh_pages_are_counted(record, record_url, monkeypatch):
     """More open pages than allowed are not kept fresh, so that health stays reachable."""
     monkeypatch.setattr(pages, "MOST_LIVE", 1)
-    built = build(database_url)
+    built = build(record_url)
     async with server.serving(built, server.bind("127.0.0.1", 0)) as (host, port):
         head = f"GET /live HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
         first, writer = await asyncio.open_connection(host, port)

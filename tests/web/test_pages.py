@@ -147,10 +147,10 @@ def test_a_page_of_a_hundred_accounts(sqlite_url):
     assert len(text) < 200_000
 
 
-async def test_pages_hear_of_changes(record, database_url):
+async def test_pages_hear_of_changes(record, record_url):
     """The stream of a page says so when the record or a session changes, and is quiet otherwise."""
     health = healthy()
-    watched = Record(database_url, health)
+    watched = Record(record_url, health)
     pages = Pages(Renderer(logged_in=False), watched, health)
     first = await pages._state()
     assert await pages._state() == first
@@ -255,14 +255,14 @@ def test_why_with_prices(side, price, sentence):
     assert any(sentence in one for one in why.sentences(an_order(side=side), [], NOW, nearest))
 
 
-def test_the_nearest_price_is_found(record, database_url):
+def test_the_nearest_price_is_found(record, record_url):
     """Prices are compared as numbers, within the life of the order, ask before mark."""
     with record.begin() as tx:
         for minute, ask, mark in ((-1, "1", "1"), (1, "100.5", "99"), (2, "99.5", "98"), (61, "1", "1")):
             values = {"market": "usdm", "symbol": "BTCUSDT", "at": T0 + minute * timedelta(minutes=1)}
             told = {"mark": Decimal(mark), "ask": Decimal(ask), "bid": None, "source": "stream"}
             tx.connection.execute(tables.prices.insert(), values | told)
-    with closing(BoundedReader(database_url)) as reader, reader.reading() as conn:
+    with closing(BoundedReader(record_url)) as reader, reader.reading() as conn:
         nearest = query_feed.nearest_price(conn, "usdm", "BTCUSDT", "BUY", T0, T0 + HOUR)
         assert (nearest["word"], nearest["price"]) == ("ask", Decimal("99.5"))
         high = query_feed.nearest_price(conn, "usdm", "BTCUSDT", "SELL", T0, T0 + HOUR)

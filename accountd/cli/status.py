@@ -40,6 +40,7 @@ def status(account: Account = None, json: AsJson = False, csv: AsCsv = False) ->
         rows = standing(
             accounts=[row for row in queries.accounts(connection) if name in (None, row["name"])],
             sessions=list(queries.sessions(connection, name)),
+            blind=queries.blind(connection),
             gaps=list(queries.gaps(connection, wanted, open_only=True)),
             findings=list(queries.findings(connection, wanted, open_only=True)),
             outbox=list(queries.deliveries(connection)),
@@ -52,6 +53,7 @@ def standing(
     *,
     accounts: Iterable[Mapping[Any, Any]],
     sessions: Iterable[Mapping[Any, Any]],
+    blind: Mapping[str, datetime],
     gaps: Iterable[Mapping[Any, Any]],
     findings: Iterable[Mapping[Any, Any]],
     outbox: Iterable[Mapping[Any, Any]],
@@ -67,7 +69,9 @@ def standing(
     rows = []
     for account in accounts:
         key = account["account_id"]
-        state, since, blind, detail = session_state(latest.get(key), now)
+        session, silent = latest.get(key), blind.get(key)
+        seen = (silent, session and session["last_seen_at"])
+        state, since, seconds, detail = session_state(session, silent, now)
         rows.append(
             {
                 "account": account["name"],
@@ -75,8 +79,8 @@ def standing(
                 "environment": account["environment"],
                 "state": state,
                 "since": since,
-                "last_event_at": latest[key]["last_seen_at"] if key in latest else None,
-                "blind_seconds": blind,
+                "last_event_at": max(filter(None, seen), default=None),
+                "blind_seconds": seconds,
                 "open_gaps": open_gaps[key],
                 "open_findings": open_findings[key],
                 "alerts_pending": alerts["pending"],
@@ -88,15 +92,18 @@ def standing(
 
 
 def session_state(
-    session: Mapping[Any, Any] | None, now: datetime
+    session: Mapping[Any, Any] | None, silent: datetime | None, now: datetime
 ) -> tuple[str, datetime | None, int | None, str]:
-    """Return the state, since when, for how many seconds nothing was heard while not LIVE, and a remark."""
+    """Return the state, since when, for how many seconds nothing was heard while not LIVE, and a remark.
+
+    ``session`` is the latest; ``silent`` is since when nothing is heard, over all attempts since then.
+    """
     if session is None:
         return "NEVER", None, None, "no session yet"
     if session["closed_at"] is not None:
         closed = session["closed_at"]
-        blind_from = session["last_seen_at"] or closed
-        return "CLOSED", closed, _seconds(blind_from, now), session["close_reason"] or ""
+        blind_from = silent or session["last_seen_at"] or closed
+        return "CLOSED", silent or closed, _seconds(blind_from, now), session["close_reason"] or ""
     if session["live_at"] is not None:
         seen = max(session["live_at"], session["last_seen_at"] or session["live_at"])
         if now - seen > SIGN_OF_LIFE:
@@ -104,7 +111,7 @@ def session_state(
         return "LIVE", session["live_at"], 0, ""
     begun = session["subscribed_at"] or session["opened_at"]
     state = "SYNCING" if session["subscribed_at"] else "CONNECTING"
-    return state, begun, _seconds(session["opened_at"], now), ""
+    return state, begun, _seconds(silent or session["opened_at"], now), ""
 
 
 def _seconds(since: datetime, now: datetime) -> int:

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from accountd.core.health import Health
 from accountd.core.states import State
@@ -40,6 +40,7 @@ class Metrics:
     """The daemon's metrics; each attribute is one metric, named as in docs/reference/metrics.md."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # a second series for each, of which nobody has a use
         self.registry = CollectorRegistry()
         self._stream()
         self._sweeps()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 
 from sqlalchemy import Connection, Table, func, select
 from sqlalchemy.engine import RowMapping
@@ -19,8 +20,8 @@ from accountd.store.tables import metadata
 
 __all__ = [
     "EVERYTHING", "PAGED", "TIMELINE_COLUMNS", "EquityPoint", "Filter", "Page", "PnlRow", "accounts",
-    "balances", "concerns", "counts", "coverage", "deliveries", "equity", "fills", "findings", "gaps",
-    "heads", "open_orders", "orders", "page", "pnl", "positions", "sessions", "timeline", "transfers",
+    "balances", "blind", "concerns", "counts", "coverage", "deliveries", "equity", "fills", "findings",
+    "gaps", "heads", "open_orders", "orders", "page", "pnl", "positions", "sessions", "timeline", "transfers",
 ]  # fmt: skip
 
 
@@ -47,6 +48,13 @@ def sessions(conn: Connection, account: str | None = None) -> Iterator[RowMappin
     found = ranked.subquery()
     columns = [found.c[column.name] for column in c]
     return stream(conn, select(*columns).where(found.c.age == 1).order_by(found.c.account_id))
+
+
+def blind(conn: Connection) -> dict[str, datetime]:
+    """Return since when nothing is heard, of each account of which that is so."""
+    c = tables.blind_windows.c
+    query = select(c.account_id, c.from_time).where(c.to_time.is_(None))
+    return {row.account_id: row.from_time for row in conn.execute(query)}
 
 
 def orders(conn: Connection, f: Filter = EVERYTHING) -> Iterator[RowMapping]:

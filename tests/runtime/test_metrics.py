@@ -26,6 +26,7 @@ def test_health_becomes_gauges():
     assert "accountd_gaps_open 2.0" in text
     assert "accountd_outbox_dead 1.0" in text
     assert "accountd_writer_healthy 1.0" in text
+    assert "_created" not in text
 
 
 def test_two_daemons_do_not_share_metrics():

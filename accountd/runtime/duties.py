@@ -55,8 +55,8 @@ class Duties:
     def all(self, link: Link) -> list[Coroutine[Any, Any, None]]:
         """Return every duty, to be run side by side until the link ends."""
         return [
-            self.seam(link), self.slow(link), self.deepen(), self.follow_hints(), self.income(),
-            self.look(link), self.age(link), self.tokens(link),
+            self.seam(link), self.slow(link), self.deepen(), self.follow_hints(), self.settle(),
+            self.income(), self.look(link), self.age(link), self.tokens(link),
         ]  # fmt: skip
 
     async def seam(self, link: Link) -> None:
@@ -127,10 +127,23 @@ class Duties:
                 for symbol, market in sorted(wanted):
                     await self.sweeper.symbol(symbol, market)
                 if any(one.symbol is None for one in notices):
-                    await self.clock.sleep(self.settings.settle_after.total_seconds())  # replicas lag
-                    await self.sweeper.look()
+                    self.sweeper.unsettled.set()
             except VenueError as error:
                 self._tolerate("hinted sweep failed", error)
+
+    async def settle(self) -> None:
+        """Read what an execution that the stream left out made of balances and positions: it may have left
+        that out as well. A snapshot counts as old as replicas may lag, so nothing is told by one before."""
+        unsettled = self.sweeper.unsettled
+        while True:
+            await unsettled.wait()
+            unsettled.clear()
+            await self.clock.sleep(self.settings.settle_after.total_seconds() + MARGIN)
+            try:
+                await self.sweeper.look()
+            except VenueError as error:
+                unsettled.set()
+                self._tolerate("hinted look failed", error)
 
     async def income(self) -> None:
         """Read the income that executions leave: no stream tells it, and the slow sweep is far."""

@@ -65,6 +65,7 @@ class Sweeper:
         self.cost: Mapping[str, int] = {}  # weight by pool of the last slow sweep
         self.look_cost: Mapping[str, int] = {}  # ... of the last look at a cheap snapshot
         self._lock = asyncio.Lock()
+        self.unsettled = asyncio.Event()  # the stream left something out: what that made of balances is due
         self._income = asyncio.Lock()  # a sweep that waits for its weight must not hold up the income
 
     # -- what others call
@@ -134,8 +135,9 @@ class Sweeper:
     async def symbol(self, symbol: str, market: str = "") -> None:
         """Read one symbol's orders and fills at once: the stream left something out.
 
-        Without a market, in every market that has the symbol.
+        Without a market, in every market that has the symbol. Balances and positions are due after it.
         """
+        self.unsettled.set()
         async with self._lock:
             job = self._round(Priority.CANARY)
             cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))

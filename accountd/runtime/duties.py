@@ -20,6 +20,7 @@ from accountd.settings_model import Settings
 
 log = structlog.get_logger("accountd.duties")
 
+LOOK_AGAIN = 5.0  # seconds between two looks at balances that are asked for: orders and fills come first
 MARGIN = 0.05  # seconds past the settling of replicas
 LOOK = 1.0  # seconds between looks at a link
 SAVE = 15.0  # seconds between writes of the last proof of life
@@ -144,6 +145,7 @@ class Duties:
             except VenueError as error:
                 unsettled.set()
                 self._tolerate("hinted look failed", error)
+            await self.clock.sleep(LOOK_AGAIN)
 
     async def income(self) -> None:
         """Read the income that executions leave: no stream tells it, and the slow sweep is far."""

@@ -185,7 +185,7 @@ def main() -> None:
             url, there = f"sqlite:///{path}", path.exists()
         else:
             there = asked.keep is not None and asked.keep.exists()
-            server = Postgres(keep=asked.keep and asked.keep.absolute())
+            server = Postgres(keep=asked.keep and asked.keep.absolute(), shared_buffers="128MB")
             stack.callback(server.close)
             url = server.url("t1") if there else server.new_database()
         begun = time.perf_counter()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
-from datetime import UTC, datetime, tzinfo
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, tzinfo
 from unittest.mock import patch
 
 from prometheus_client import CollectorRegistry
@@ -19,6 +19,7 @@ from benchmarks.large_record import ASKED, BEGIN, YEAR, order_of
 
 ACCOUNT, ORDER = f"a{ASKED:03}", f"usdm/ETHUSDT/order/{order_of(ASKED)}"
 END = BEGIN + YEAR
+SPRING = "2026-03-01T00:00:00Z"
 WEEK = "since=2026-10-24T00:00:00Z&until=2026-10-31T00:00:00Z"
 PAGES = (
     "/", "/?range=30d", f"/accounts/{ACCOUNT}", f"/accounts/{ACCOUNT}?range=90d",
@@ -27,17 +28,17 @@ PAGES = (
     f"/fills?account={ACCOUNT}&symbol=SOLUSDT", "/alerts", f"/alerts?account={ACCOUNT}", "/findings",
     "/findings?open=all", "/metrics",
 )  # fmt: skip
+BALANCE = f"equity?account={ACCOUNT}&market=usdm&asset=USDT"
 API = (
     "accounts", "orders", "orders?open=true", "orders?symbol=SOLUSDT&side=BUY",
-    f"orders?account={ACCOUNT}", "orders?client_order_id=bot-6b", f"accounts/{ACCOUNT}/orders/{ORDER}", "fills",
-    "fills?limit=1000", "fills?symbol=SOLUSDT", f"fills?account={ACCOUNT}", "fills?until=2026-03-01T00:00:00Z",
-    "balances", f"balances?account={ACCOUNT}", "balances?at=2026-03-01T00:00:00Z",
-    "positions", f"positions?account={ACCOUNT}", "positions?at=2026-03-01T00:00:00Z",
+    f"orders?account={ACCOUNT}", "orders?client_order_id=bot-6b", f"accounts/{ACCOUNT}/orders/{ORDER}",
+    "fills", "fills?limit=1000", "fills?symbol=SOLUSDT", f"fills?account={ACCOUNT}", f"fills?until={SPRING}",
+    "balances", f"balances?account={ACCOUNT}", f"balances?at={SPRING}",
+    "positions", f"positions?account={ACCOUNT}", f"positions?at={SPRING}",
     "transfers", "transfers?kind=funding_fee", "transfers?kind=deposit", f"transfers?account={ACCOUNT}",
     f"pnl?account={ACCOUNT}&{WEEK}", f"pnl?account={ACCOUNT}", f"pnl?by=symbol&account={ACCOUNT}",
-    f"equity?account={ACCOUNT}&market=usdm&asset=USDT", f"equity?account={ACCOUNT}&market=usdm&asset=USDT&{WEEK}",
-    "coverage", "gaps", "gaps?open=true", "findings", "alerts", f"alerts?account={ACCOUNT}",
-    "alerts?status=dead",
+    BALANCE, f"{BALANCE}&{WEEK}", "coverage", "gaps", "gaps?open=true", "findings", "alerts",
+    f"alerts?account={ACCOUNT}", "alerts?status=dead",
 )  # fmt: skip
 REPEATS = 5
 
@@ -83,5 +84,6 @@ def measure(url: str, accounts: int) -> list[tuple[str, float, float, int]]:
             middle = statistics.median(times)
             told.append((path, round(middle, 1), round(min(times), 1), len(reply.content)))
             mark = "!" if middle > 100 else " "
-            print(f"{mark} {middle:9.1f} ms ({min(times):.1f}) {len(reply.content):8} bytes  {path}", flush=True)
+            size = len(reply.content)
+            print(f"{mark} {middle:9.1f} ms ({min(times):.1f}) {size:8} bytes  {path}", flush=True)
     return told

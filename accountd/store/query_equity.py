@@ -72,7 +72,8 @@ WITH held AS MATERIALIZED (
 ), chosen AS MATERIALIZED (
   SELECT DISTINCT COALESCE(recent.n, older.n) AS n, COALESCE(recent.updated_at, older.updated_at) AS at,
          COALESCE(recent.total, older.total) AS total
-  FROM unnest(CAST(:steps AS TIMESTAMPTZ[])) step(value) {_BALANCE}
+  FROM (SELECT CAST(:since AS TIMESTAMPTZ) + number * CAST(:step AS INTERVAL) AS value
+        FROM generate_series(1, CAST(:points AS INTEGER)) number) step {_BALANCE}
 )
 SELECT c.at, c.total, v.unrealized_pnl
 FROM chosen c
@@ -105,11 +106,13 @@ def equity(
     history is.
     """
     step = (until - since) / max(points, 1)
-    times = [time_text(since + step * number) for number in range(1, points + 1)]
-    sqlite = conn.dialect.name == "sqlite"
-    query, steps = (_SQLITE, json.dumps(times)) if sqlite else (_POSTGRES, times)
-    asked = {"account": account, "market": market, "asset": asset, "steps": steps}
-    for told in conn.execute(text(query), asked):
+    asked: dict[str, Any] = {"account": account, "market": market, "asset": asset}
+    if conn.dialect.name == "sqlite":
+        steps = [time_text(since + step * number) for number in range(1, points + 1)]
+        found = conn.execute(text(_SQLITE), asked | {"steps": json.dumps(steps)})
+    else:
+        found = conn.execute(text(_POSTGRES), asked | {"since": since, "step": step, "points": points})
+    for told in found:
         total, open_profit = _decimal(told.total), _maybe(told.unrealized_pnl)
         yield EquityPoint(
             at=_moment(told.at), total=total, unrealized_pnl=open_profit,

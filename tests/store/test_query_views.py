@@ -16,6 +16,7 @@ from accountd.store.queries import Filter
 from tests.store.samples import T0, balance, changes, event, fill, order, position, transfer
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
+HOUR = 60 * MINUTE
 money = Decimal
 
 
@@ -158,6 +159,33 @@ def test_equity_is_the_wallet_and_what_positions_are_worth(writer, reader):
         few = list(queries.equity(conn, "main", "usdm", "USDT", T0 - DAY, T0 + DAY, points=2))
     assert [(point.total, point.equity) for point in points] == [(100, 101), (99, 101), (98, None), (97, 97)]
     assert [(point.at, point.total) for point in few] == [(T0, 100), (T0 + 30 * MINUTE, 97)]
+
+
+def test_a_picture_of_equity_is_what_the_view_says(writer, reader):
+    """Each point is the view's last row until then, whatever lies hours before or has the same time."""
+    hours = (0, 0.5, 0.5, 3, 30, 30.1, 31, 90)
+    balances = [balance(str(100 - n), n=n, as_of=T0 + h * HOUR) for n, h in enumerate(hours, 1)]
+    held = [
+        position(q, n=n, symbol=symbol, as_of=T0 + h * HOUR)
+        for symbol, told in {
+            "BTCUSDT": ((0, "1"), (0.5, "2"), (0.5, "-3"), (29.9, "0"), (30, "4")),
+            "ETHUSDT": ((0.2, "5"), (3, "0"), (80, "-6"), (90, "7"), (90, "8")),
+            "XRPUSDT": ((0, "9"), (1, "0")),
+        }.items() for n, (h, q) in enumerate(told, 1)
+    ]  # fmt: skip
+    writer.write([changes(balances=[balances[-1]], positions=held)])
+    writer.write([changes(first=1, balances=balances[:-1])])
+    at = [T0 + h * HOUR - MINUTE for h in (*hours, 88) if h != 31]
+    put_prices(writer, *((symbol, one, money("60100.1"), None, None)
+                         for symbol in ("BTCUSDT", "ETHUSDT") for one in dict.fromkeys(at)))  # fmt: skip
+    sql = "SELECT at, n, total, unrealized_pnl FROM equity_curve WHERE account_id = 'main' ORDER BY at, n"
+    rows = [(str(at)[:19], exact(total), exact(worth)) for at, _, total, worth in rows_of(reader, sql)]
+    assert len(rows) == len(hours)
+    with reading(reader) as conn:
+        points = list(queries.equity(conn, "main", "usdm", "USDT", T0 - DAY, T0 + 4 * DAY, points=7200))
+    found = [(str(p.at)[:19], exact(p.total), exact(p.unrealized_pnl)) for p in points]
+    assert found == [row for n, row in enumerate(rows) if n != 1]  # the third has the time of the second
+    assert [worth is None for *_, worth in found] == [True, True, False, False, False, True, False]
 
 
 def test_a_picture_of_equity_is_one_question(writer, reader):

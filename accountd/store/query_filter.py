@@ -148,7 +148,7 @@ def ordered(conn: Connection, table: Table, at: ColumnElement[Any], f: Filter) -
     """
     f = resolved(conn, table, f)
     names = [f.account] if f.account is not None else account_ids(conn)
-    if len(names) <= 1 or _few(f):
+    if len(names) <= 1 or _few(table, f):
         yield from stream(conn, filtered(table, at, f))
         return
     if f.limit is not None and f.limit <= BATCH:
@@ -162,9 +162,10 @@ def ordered(conn: Connection, table: Table, at: ColumnElement[Any], f: Filter) -
         yield from islice(heapq.merge(*each, key=sort_key(table, at), reverse=f.newest), f.limit)
 
 
-def _few(f: Filter) -> bool:
-    """Tell whether a filter keeps few rows, which have an index of their own."""
-    return f.open is True or f.order_id is not None or f.client_order_id is not None
+def _few(table: Table, f: Filter) -> bool:
+    """Tell whether a filter keeps few rows: they have an index of their own, or the table is read once."""
+    rare = table is tables.transfers and f.kind not in (None, "funding_fee")
+    return rare or f.open is True or f.order_id is not None or f.client_order_id is not None
 
 
 def first_rows(
@@ -178,7 +179,7 @@ def first_rows(
     is told, whichever accounts it comes from. ``start`` is a time that nothing in the list is before.
     """
     ranked = query.order_by(*order(table, at, f)).limit(size)
-    if table.name not in BY_TIME or _few(f):
+    if table.name not in BY_TIME or _few(table, f):
         return conn.execute(ranked).mappings().all()
     first, last = _ends(conn, table, at, f, start)
     if first is None or last is None:

@@ -3,8 +3,9 @@
 `python -m benchmarks.queries --fills 1000000 --database sqlite` writes a record of that many fills over 100
 accounts and a year, with what belongs to them (benchmarks/large_record.py), and then asks every recipe of
 docs/how-to/sql.md and every named query. `--keep PATH` keeps the record (a file of SQLite, a data folder of
-Postgres), and uses it if it is there. `--write` puts what was measured, with the plans, into
-benchmarks/queries.json and from there into benchmarks/QUERIES.md.
+Postgres), and uses it if it is there. Then it asks for every page and every path of the API
+(benchmarks/large_web.py). `--write` puts what was measured, with the plans, into benchmarks/queries.json and
+from there into benchmarks/QUERIES.md.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from accountd.store import queries
 from accountd.store.engine import reader_engine, reading
 from accountd.store.migrate import upgrade
 from accountd.store.queries import Filter
+from benchmarks import large_web
 from benchmarks.large_record import ASKED, BEGIN, FIRST_ORDER, YEAR, load_postgres, load_sqlite, order_of
 from tests.postgres import Postgres
 
@@ -93,7 +95,7 @@ def summary(lines: list[str]) -> str:
     """Return what of a plan reads tables: each kind of read once, those by index by the index's name."""
     found = []
     for line in lines:
-        told = re.search(r"(?:INDEX|using) ([a-z]\w+)", line)
+        told = re.search(r"(?:INDEX|using|Index Scan on) ([a-z]\w+)", line)
         if told or re.search(r"PRIMARY KEY", line):
             found.append(told[1] if told else "primary key")
         elif told := re.search(r"(?:^SCAN|Seq Scan on) (\w+)", line):
@@ -138,13 +140,13 @@ def measure(url: str, show_plans: bool) -> list[Told]:
     return told
 
 
-def write(database: str, fills: int, accounts: int, told: list[Told]) -> None:
+def write(database: str, fills: int, accounts: int, told: list[Told], seen: list[large_web.Seen]) -> None:
     """Keep what was measured of one database beside that of the other, and write the page anew."""
     kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     kept[database] = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "load": round(os.getloadavg()[0], 1), "fills": fills, "accounts": accounts, "told": told,
+        "load": round(os.getloadavg()[0], 1), "fills": fills, "accounts": accounts, "told": told, "web": seen,
     }  # fmt: skip
     RESULTS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     page = REPORT.read_text(encoding="utf-8")
@@ -153,8 +155,8 @@ def write(database: str, fills: int, accounts: int, told: list[Told]) -> None:
 
 
 def tables(kept: dict[str, Any]) -> str:
-    """Return a section for each database."""
-    parts = []
+    """Return a section for each database, and one of the pages and the API on both."""
+    parts, of = [], {}
     for database, of in sorted(kept.items()):
         parts += [
             f"## {database}\n",
@@ -165,6 +167,15 @@ def tables(kept: dict[str, Any]) -> str:
               for name, ms, least, rows, how in of["told"]),
             "",
         ]  # fmt: skip
+    databases = sorted(kept)
+    parts += [
+        "## Pages and API\n",
+        f"The same records, through the web: of {large_web.REPEATS} times the median in ms.\n",
+        f"| path | {' | '.join(databases)} |\n|---|{'---|' * len(databases)}",
+    ]  # fmt: skip
+    for path, *_ in of.get("web", []):
+        each = [{one: ms for one, ms, *_ in kept[name].get("web", [])}.get(path, "") for name in databases]
+        parts.append(f"| `{path}` | {' | '.join(map(str, each))} |")
     return "\n".join(parts).rstrip()
 
 
@@ -195,8 +206,9 @@ def main() -> None:
         print(f"{asked.database}: {asked.fills} fills, {asked.accounts} accounts, "
               f"written in {time.perf_counter() - begun:.0f} s")  # fmt: skip
         told = measure(url, asked.plans)
+        seen = large_web.measure(url, asked.accounts)
         if asked.write:
-            write(asked.database, asked.fills, asked.accounts, told)
+            write(asked.database, asked.fills, asked.accounts, told, seen)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What was so at a moment is found in an index alone, and the view of equity takes fewer look-ups."""
+"""What was so at a moment is found in an index alone; equity and latencies take fewer look-ups."""
 
 from __future__ import annotations
 
@@ -81,11 +81,21 @@ HISTORIES = {
 }  # fmt: skip
 
 
-def _before() -> ModuleType:
-    """Return revision 0007, which made the view first and has the words of both databases."""
+def _revision(name: str) -> ModuleType:
+    """Return an earlier revision: 0007 made the view of equity first, 0006 that of latencies."""
     script: Any = op.get_context().environment_context
-    module: ModuleType = script.script.get_revision("0007").module
+    module: ModuleType = script.script.get_revision(name).module
     return module
+
+
+def _latencies(more: str) -> None:
+    """Make the view of latencies anew; with the time of an alert, by which there is an index."""
+    alerts = _revision("0006")
+    milliseconds = alerts._sqlite_ms if op.get_bind().dialect.name == "sqlite" else alerts._postgres_ms
+    body = alerts.ALERT_LATENCY.replace("\nFROM outbox", f"{more}\nFROM outbox")
+    told = body.format_map({name: milliseconds(*ends) for name, ends in alerts.STAGES.items()})
+    op.execute("DROP VIEW alert_latency")
+    _run(f"CREATE VIEW alert_latency AS {told.strip()}")
 
 
 def _run(sql: str) -> None:
@@ -106,9 +116,10 @@ def _index(more: tuple[str, ...]) -> None:
 
 
 def upgrade() -> None:
-    """Replace the indexes and the view."""
-    before = _before()
+    """Replace the indexes and the views."""
+    before = _revision("0007")
     _index(("n",))
+    _latencies(", created_at")
     op.execute("DROP VIEW equity_curve")
     if op.get_bind().dialect.name == "sqlite":
         _run(f"CREATE VIEW equity_curve AS {SQLITE.format(asset=before._sqlite_words()['s_settle']).strip()}")
@@ -120,8 +131,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Put the older ones back."""
-    before = _before()
+    before = _revision("0007")
     _index(())
+    _latencies("")
     op.execute("DROP VIEW equity_curve")
     sqlite = op.get_bind().dialect.name == "sqlite"
     words = before._sqlite_words() if sqlite else before._postgres_words()

@@ -21,7 +21,7 @@ Sum = tuple[float, dict[str, Bars]]  # how many seconds it took, and what it is
 KEPT = 20.0  # seconds that a picture is good for
 SUMS_KEPT = 60.0  # seconds that a sum over many fills is, at least
 SUMS_SHARE = 20  # how many times as long as it took
-SUMS_WAIT = 0.1  # seconds that a page waits for one
+SUMS_WAIT = 0.1  # seconds that the page that wants one first waits for it
 MOST_KEPT = 500
 POINTS = 120
 STRETCHES = 400  # holes of one lane that are drawn at most
@@ -88,11 +88,12 @@ class Pictures:
             until, drawn = kept
             if self._record is None or self._clock() < until:
                 return drawn
-            wanted = self._sums.get(key)
+            wanted, wait = self._sums.get(key), 0.0
             if wanted is None:
                 wanted = self._sums[key] = self._record.later(self._timed(account_id, window))
+                wait = SUMS_WAIT if drawn is None else 0.0
         try:
-            took, fresh = wanted.result(timeout=0.0 if drawn is not None else SUMS_WAIT)
+            took, fresh = wanted.result(timeout=wait)
         except NotYet:
             return drawn
         except (AccountdError, CancelledError):

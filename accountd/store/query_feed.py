@@ -146,10 +146,10 @@ def daily_net(conn: Connection, account_id: str | None, first_day: str) -> list[
     Rounded to four digits: on SQLite the view adds up in floating point.
     """
     c = _daily_pnl.c
-    # The index by day begins with the account. SQLite takes a stretch with one end for a quarter of all.
+    # The index by day begins with the account: without its name the whole record is read.
     names = [account_id] if account_id is not None else account_ids(conn)
     query = select(c.pnl_asset, c.day, func.sum(c.net).label("net"))
-    query = query.where(c.account_id.in_(names), c.day.between(first_day, "9999-12-31"))
+    query = query.where(c.account_id.in_(names), c.day >= first_day)
     found = conn.execute(query.group_by(c.pnl_asset, c.day).order_by(c.pnl_asset, c.day))
     exact = Decimal("0.0001")
     return [(row.pnl_asset, row.day, Decimal(str(row.net)).quantize(exact)) for row in found if row.pnl_asset]

@@ -1,7 +1,9 @@
 """The views that answer what people ask: the life of an order, profit, equity, the quality of fills."""
 
 import json
+import re
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
 
@@ -10,9 +12,10 @@ from sqlalchemy import event as sql_event
 from sqlalchemy import insert, text
 from sqlalchemy.engine import make_url
 
-from accountd.store import migrate, queries, tables
-from accountd.store.engine import reader_engine, reading
+from accountd.store import migrate, queries, query_feed, tables
+from accountd.store.engine import reader_engine, reading, writer_engine
 from accountd.store.queries import Filter
+from accountd.store.writer import Writer
 from tests.store.samples import T0, balance, changes, event, fill, order, position, transfer
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
@@ -232,6 +235,26 @@ def test_a_picture_of_equity_reads_no_history_whole(sqlite_url):
     chosen, valued = (step for step in plan if "balance_history" in step)
     assert "updated_at<?" in chosen
     assert "n=?" in valued
+
+
+def test_profit_of_a_stretch_reads_that_stretch(sqlite_url):
+    """Profit by symbol, and the picture of all accounts, read the fills of their days and no others."""
+    migrate.upgrade(sqlite_url)
+    with closing(Writer(writer_engine(sqlite_url), lambda: T0)) as made:
+        for name in ("main", "other"):
+            made.open_account(name, name, "binance-usdm", "live", T0)
+    engine, asked = reader_engine(sqlite_url), []
+    with reading(engine) as conn:
+        sql_event.listen(conn, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+        list(queries.pnl(conn, "symbol", Filter(account="main", since=T0)))
+        query_feed.daily_net(conn, None, "2026-10-24")
+        questions = [told for told in asked if "GROUP BY" in told[0]]
+        plans = [conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values).all() for sql, values in questions]
+    engine.dispose()
+    read = [row[3] for plan in plans for row in plan if re.match(r"(SCAN|SEARCH) fills\b", row[3])]
+    assert read[0] == "SEARCH fills USING INDEX fills_by_time (account_id=? AND traded_at>? AND traded_at<?)"
+    assert len(read) > 1
+    assert all(step.startswith("SEARCH fills USING INDEX fills_by_day (account_id=?") for step in read[1:])
 
 
 def test_open_positions_at_the_mark(writer, reader):

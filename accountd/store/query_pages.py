@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from sqlalchemy.engine import RowMapping
 
 from accountd.errors import QueryRefused
 from accountd.store import tables
-from accountd.store.query_filter import EVERYTHING, Filter, best, order, resolved, sort_key, where
+from accountd.store.query_filter import EVERYTHING, Filter, first_rows, order, resolved, sort_key, where
 from accountd.store.types import Instant, time_text
 
 # The tables that are read page by page, and the time that orders them; the key breaks ties.
@@ -58,13 +58,13 @@ def page(
         values = tuple_(*(bindparam(None, v, type_=c.type) for v, c in zip(start, columns, strict=True)))
         # The first condition says nothing new, but every planner can use it.
         query = query.where(*((at <= edge, here < values) if f.newest else (at >= edge, here > values)))
-    if f.account is None and "account_id" in rows_of.c:
-        query = best(conn, rows_of, at, query, f, size + 1)
+    found: Sequence[RowMapping]
+    if f.account is None:
+        found = first_rows(conn, rows_of, at, query, f, size + 1, None if start is None else start[0])
     else:
-        query = query.order_by(*order(rows_of, at, f)).limit(size + 1)
-    found = list(conn.execute(query).mappings())
+        found = conn.execute(query.order_by(*order(rows_of, at, f)).limit(size + 1)).mappings().all()
     key = sort_key(rows_of, at)
-    rows = found[:size]
+    rows = list(found[:size])
     return Page(rows=rows, next=_write(key(rows[-1])) if len(found) > size else None)
 
 

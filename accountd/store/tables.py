@@ -222,7 +222,7 @@ Index(
 )  # fmt: skip
 for _history in (balance_history, position_history):
     _by_time = [column for column in _history.primary_key if column.name != "n"]
-    Index(f"{_history.name}_by_time", *_by_time, _history.c.updated_at)
+    Index(f"{_history.name}_by_time", *_by_time, _history.c.updated_at, _history.c.n)
 Index("transfers_by_time", transfers.c.account_id, transfers.c.occurred_at)
 Index("market_events_by_time", market_events.c.received_at)
 Index("outbox_due", outbox.c.status, outbox.c.hook, outbox.c.next_attempt_at)

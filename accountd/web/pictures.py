@@ -17,9 +17,11 @@ from accountd.web.picture import Bars, Lane, Line, Stretch
 from accountd.web.record import Look, Record
 
 T = TypeVar("T")
+Sum = tuple[float, dict[str, Bars]]  # how many seconds it took, and what it is
 KEPT = 20.0  # seconds that a picture is good for
-SUMS_KEPT = 60.0  # seconds that a sum over many fills is
-SUMS_WAIT = 0.5  # seconds that a page waits for one
+SUMS_KEPT = 60.0  # seconds that a sum over many fills is, at least
+SUMS_SHARE = 20  # how many times as long as it took
+SUMS_WAIT = 0.1  # seconds that the page that wants one first waits for it
 MOST_KEPT = 500
 POINTS = 120
 STRETCHES = 400  # holes of one lane that are drawn at most
@@ -64,8 +66,8 @@ class Pictures:
     def __init__(self, record: Record | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._record = record
         self._clock = clock
-        self._sums: dict[tuple[Any, ...], Future[dict[str, Bars]]] = {}
-        self._kept: dict[tuple[Any, ...], tuple[float, Any]] = {}
+        self._sums: dict[tuple[Any, ...], Future[Sum]] = {}
+        self._kept: dict[tuple[Any, ...], tuple[float, Any]] = {}  # until when, and what was drawn
         self._lock = threading.Lock()
 
     def equity(self, look: Look, which: Sequence[tuple[str, str, str]], window: Window) -> list[Course]:
@@ -77,27 +79,37 @@ class Pictures:
         """Return profit by day for each asset; None while that is being added up.
 
         Adding up the fills of months takes seconds: it is done beside the pages, and an old sum is shown
-        until the new one is there.
+        until the new one is there. What took long is good for longer, so that a page that stays open keeps
+        the database from little else.
         """
         key = ("pnl", account_id, window.name)
         with self._lock:
             kept: tuple[float, dict[str, Bars] | None] = self._kept.get(key, (float("-inf"), None))
-            at, drawn = kept
-            if self._record is None or self._clock() - at < SUMS_KEPT:
+            until, drawn = kept
+            if self._record is None or self._clock() < until:
                 return drawn
-            wanted = self._sums.get(key)
+            wanted, wait = self._sums.get(key), 0.0
             if wanted is None:
-                wanted = self._sums[key] = self._record.later(lambda look: _profit(look, account_id, window))
+                wanted = self._sums[key] = self._record.later(self._timed(account_id, window))
+                wait = SUMS_WAIT if drawn is None else 0.0
         try:
-            fresh = wanted.result(timeout=0.0 if drawn is not None else SUMS_WAIT)
+            took, fresh = wanted.result(timeout=wait)
         except NotYet:
             return drawn
         except (AccountdError, CancelledError):
-            fresh = {} if drawn is None else drawn
+            took, fresh = 0.0, {} if drawn is None else drawn
         with self._lock:
             self._sums.pop(key, None)
-            self._kept[key] = (self._clock(), fresh)
+            self._kept[key] = (self._clock() + max(SUMS_KEPT, SUMS_SHARE * took), fresh)
         return fresh
+
+    def _timed(self, account_id: str | None, window: Window) -> Callable[[Look], Sum]:
+        def add_up(look: Look) -> Sum:
+            begun = self._clock()
+            found = _profit(look, account_id, window)
+            return self._clock() - begun, found
+
+        return add_up
 
     def account_lane(self, look: Look, account_id: str, window: Window) -> Lane:
         """Return what is proven of an account, all datasets together, and where it was blind."""
@@ -115,15 +127,15 @@ class Pictures:
 
     def _keep(self, key: tuple[Any, ...], draw: Callable[[], T]) -> T:
         with self._lock:
-            at, drawn = self._kept.get(key, (float("-inf"), None))
-        if self._clock() - at < KEPT:
+            until, drawn = self._kept.get(key, (float("-inf"), None))
+        if self._clock() < until:
             found: T = drawn
             return found
         fresh = draw()
         with self._lock:
             if len(self._kept) >= MOST_KEPT:
                 self._kept.clear()
-            self._kept[key] = (self._clock(), fresh)
+            self._kept[key] = (self._clock() + KEPT, fresh)
         return fresh
 
 

@@ -109,11 +109,11 @@ def test_migrated_equals_declared(database_url, other_url):
 
 def test_up_down_up(database_url):
     """Going down leaves nothing of ours, and up again gives the same schema."""
-    assert migrate.check(database_url) == migrate.Schema(current=None, head="0010")
+    assert migrate.check(database_url) == migrate.Schema(current=None, head="0011")
     with pytest.raises(SchemaTooOld):
         migrate.require(database_url)
     first = migrate.upgrade(database_url)
-    assert (first.from_rev, first.to_rev, first.changed) == (None, "0010", True)
+    assert (first.from_rev, first.to_rev, first.changed) == (None, "0011", True)
     before = shape(database_url), objects(database_url)
     migrate.downgrade(database_url, "base")
     tables, triggers, views = objects(database_url)
@@ -121,7 +121,7 @@ def test_up_down_up(database_url):
     assert migrate.upgrade(database_url).changed
     assert (shape(database_url), objects(database_url)) == before
     again = migrate.upgrade(database_url)
-    assert (again.from_rev, again.to_rev, again.changed) == ("0010", "0010", False)
+    assert (again.from_rev, again.to_rev, again.changed) == ("0011", "0011", False)
     migrate.require(database_url)
 
 

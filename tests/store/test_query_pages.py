@@ -2,14 +2,19 @@
 
 import base64
 import json
+import random
 from datetime import timedelta
+from itertools import product
 
 import pytest
+from sqlalchemy import event
 
 from accountd.errors import QueryRefused
 from accountd.store import queries
-from accountd.store.engine import reading
+from accountd.store.engine import reader_engine, reading, writer_engine
+from accountd.store.migrate import upgrade
 from accountd.store.queries import Filter
+from accountd.store.writer import Writer
 from tests.store.conftest import NOW
 from tests.store.samples import T0, changes, fill, order, transfer
 
@@ -97,3 +102,61 @@ def test_merged_lists_are_cut_and_ordered(several, reader):
         assert len(found) == 5
         assert len(list(queries.fills(conn))) == 20
         assert queries.heads(conn) == {"main": 1, "other": 1}
+
+
+@pytest.fixture
+def crowd(writer):
+    """A busy account and many that trade now and then, over seconds, days and months."""
+    dice = random.Random(7)
+    for n in range(12):
+        name = f"c{n:02}"
+        writer.open_account(name, name, "binance-usdm", "live", NOW)
+        writer.take_head(name)
+        reach = [timedelta(days=dice.choice((0.0001, 0.1, 30, 200))) for _ in range(9)]
+        times = [T0 - far * dice.random() for far in reach]
+        times += [T0 - SECOND * (k // 3) for k in range(40)] if n == 5 else []
+        told = [{"traded_at": at, "symbol": dice.choice(("BTCUSDT", "ETHUSDT"))} for at in times]
+        writer.write([changes(
+            account=name, fills=[fill(k, **one) for k, one in enumerate(told)],
+            orders=[order(k, updated_at=at) for k, at in enumerate(times)],
+        )])  # fmt: skip
+    return writer
+
+
+ASKED = ({}, {"symbol": "ETHUSDT"}, {"symbol": "none"}, {"since": T0 - timedelta(days=20), "until": T0},
+         {"until": T0 - timedelta(days=400)})  # fmt: skip
+
+
+def test_the_first_of_all_accounts_are_the_first(crowd, reader):
+    """A list over all accounts begins with the rows that all of them together would begin with."""
+    lists = product((queries.fills, queries.orders), ASKED, (False, True))
+    with reading(reader) as conn:
+        for read, more, newest in lists:
+            whole = [dict(row) for row in read(conn, Filter(newest=newest, **more))]
+            for limit in (1, 17, 500):
+                found = [dict(row) for row in read(conn, Filter(newest=newest, limit=limit, **more))]
+                assert found == whole[:limit]
+        # However many accounts there are: a question to each of them took longer than the answer.
+        asked = []
+        event.listen(conn, "before_cursor_execute", lambda *told: asked.append(told[2]))
+        assert len(list(queries.fills(conn, Filter(newest=True, limit=50)))) == 50
+        assert len(asked) < 10
+
+
+def test_a_list_of_all_accounts_reads_stretches_of_time(sqlite_url):
+    """Whatever else is asked: SQLite would rather read all orders of a symbol than half of a time index."""
+    upgrade(sqlite_url)
+    writer = Writer(writer_engine(sqlite_url), lambda: NOW)
+    writer.open_account("main", "main", "binance-usdm", "live", NOW)
+    writer.take_head("main")
+    writer.write([changes(orders=[order(n, updated_at=T0 + n * SECOND) for n in range(3)])])
+    writer.close()
+    engine, asked = reader_engine(sqlite_url), []
+    with reading(engine) as conn:
+        event.listen(conn, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+        queries.page(conn, "orders", Filter(newest=True, symbol="BTCUSDT", side="BUY"), size=5)
+        statement, values = asked[-1]
+        plan = [row[3] for row in conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
+    engine.dispose()
+    expected = "SEARCH orders USING INDEX orders_by_time (account_id=? AND updated_at>? AND updated_at<?)"
+    assert plan[0] == expected

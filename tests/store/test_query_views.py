@@ -1,7 +1,9 @@
 """The views that answer what people ask: the life of an order, profit, equity, the quality of fills."""
 
 import json
+import re
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
 
@@ -10,12 +12,14 @@ from sqlalchemy import event as sql_event
 from sqlalchemy import insert, text
 from sqlalchemy.engine import make_url
 
-from accountd.store import migrate, queries, tables
-from accountd.store.engine import reader_engine, reading
+from accountd.store import migrate, queries, query_feed, tables
+from accountd.store.engine import reader_engine, reading, writer_engine
 from accountd.store.queries import Filter
+from accountd.store.writer import Writer
 from tests.store.samples import T0, balance, changes, event, fill, order, position, transfer
 
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
+HOUR = 60 * MINUTE
 money = Decimal
 
 
@@ -160,6 +164,33 @@ def test_equity_is_the_wallet_and_what_positions_are_worth(writer, reader):
     assert [(point.at, point.total) for point in few] == [(T0, 100), (T0 + 30 * MINUTE, 97)]
 
 
+def test_a_picture_of_equity_is_what_the_view_says(writer, reader):
+    """Each point is the view's last row until then, whatever lies hours before or has the same time."""
+    hours = (0, 0.5, 0.5, 3, 30, 30.1, 31, 90)
+    balances = [balance(str(100 - n), n=n, as_of=T0 + h * HOUR) for n, h in enumerate(hours, 1)]
+    held = [
+        position(q, n=n, symbol=symbol, as_of=T0 + h * HOUR)
+        for symbol, told in {
+            "BTCUSDT": ((0, "1"), (0.5, "2"), (0.5, "-3"), (29.9, "0"), (30, "4")),
+            "ETHUSDT": ((0.2, "5"), (3, "0"), (80, "-6"), (90, "7"), (90, "8")),
+            "XRPUSDT": ((0, "9"), (1, "0")),
+        }.items() for n, (h, q) in enumerate(told, 1)
+    ]  # fmt: skip
+    writer.write([changes(balances=[balances[-1]], positions=held)])
+    writer.write([changes(first=1, balances=balances[:-1])])
+    at = [T0 + h * HOUR - MINUTE for h in (*hours, 88) if h != 31]
+    put_prices(writer, *((symbol, one, money("60100.1"), None, None)
+                         for symbol in ("BTCUSDT", "ETHUSDT") for one in dict.fromkeys(at)))  # fmt: skip
+    sql = "SELECT at, n, total, unrealized_pnl FROM equity_curve WHERE account_id = 'main' ORDER BY at, n"
+    rows = [(str(at)[:19], exact(total), exact(worth)) for at, _, total, worth in rows_of(reader, sql)]
+    assert len(rows) == len(hours)
+    with reading(reader) as conn:
+        points = list(queries.equity(conn, "main", "usdm", "USDT", T0 - DAY, T0 + 4 * DAY, points=7200))
+    found = [(str(p.at)[:19], exact(p.total), exact(p.unrealized_pnl)) for p in points]
+    assert found == [row for n, row in enumerate(rows) if n != 1]  # the third has the time of the second
+    assert [worth is None for *_, worth in found] == [True, True, False, False, False, True, False]
+
+
 def test_a_picture_of_equity_is_one_question(writer, reader):
     """However many points: a statement for each of them took Postgres longer to plan than to answer."""
     writer.write([changes(balances=[balance("100", n=1)])])
@@ -204,6 +235,26 @@ def test_a_picture_of_equity_reads_no_history_whole(sqlite_url):
     chosen, valued = (step for step in plan if "balance_history" in step)
     assert "updated_at<?" in chosen
     assert "n=?" in valued
+
+
+def test_profit_of_a_stretch_reads_that_stretch(sqlite_url):
+    """Profit by symbol, and the picture of all accounts, read the fills of their days and no others."""
+    migrate.upgrade(sqlite_url)
+    with closing(Writer(writer_engine(sqlite_url), lambda: T0)) as made:
+        for name in ("main", "other"):
+            made.open_account(name, name, "binance-usdm", "live", T0)
+    engine, asked = reader_engine(sqlite_url), []
+    with reading(engine) as conn:
+        sql_event.listen(conn, "before_cursor_execute", lambda *told: asked.append(told[2:4]))
+        list(queries.pnl(conn, "symbol", Filter(account="main", since=T0)))
+        query_feed.daily_net(conn, None, "2026-10-24")
+        questions = [told for told in asked if "GROUP BY" in told[0]]
+        plans = [conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values).all() for sql, values in questions]
+    engine.dispose()
+    read = [row[3] for plan in plans for row in plan if re.match(r"(SCAN|SEARCH) fills\b", row[3])]
+    assert read[0] == "SEARCH fills USING INDEX fills_by_time (account_id=? AND traded_at>? AND traded_at<?)"
+    assert len(read) > 1
+    assert all(step.startswith("SEARCH fills USING INDEX fills_by_day (account_id=?") for step in read[1:])
 
 
 def test_open_positions_at_the_mark(writer, reader):

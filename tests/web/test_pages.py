@@ -296,6 +296,27 @@ def test_profit_is_added_up_beside_the_pages(still_url):
     assert fresh["USDT"].total == first["USDT"].total
 
 
+def test_a_sum_that_took_long_is_good_for_longer(still_url, monkeypatch):
+    """A page that stays open must not keep the database busy all the time."""
+    clock, made = [0.0], []
+
+    def slow(look, account_id, window):
+        clock[0] += 10.0
+        made.append(window)
+        return {}
+
+    monkeypatch.setattr("accountd.web.pictures._profit", slow)
+    with closing(Record(still_url, healthy())) as watched:
+        pictures, window = Pictures(watched, lambda: clock[0]), Window.named("7d", NOW)
+        wait_for(lambda: pictures.pnl(None, window))
+        clock[0] += 199.0
+        assert pictures.pnl(None, window) == {}
+        assert not pictures._sums
+        clock[0] += 2.0
+        pictures.pnl(None, window)
+        wait_for(lambda: True if len(made) == 2 else None)
+
+
 def wait_for(told, seconds=10.0):
     """Return what `told` says once it says something."""
     until = time.monotonic() + seconds

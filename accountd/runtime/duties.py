@@ -150,6 +150,7 @@ class Duties:
     async def income(self) -> None:
         """Read the income that executions leave: no stream tells it, and the slow sweep is far."""
         pause = max(INCOME_EVERY, (self.settings.sweep_interval / INCOME_SHARE).total_seconds())
+        await self._until_transfer(pause)  # the sweep that led to LIVE has just read it
         while True:
             await self.intake.income_due.wait()
             await self.clock.sleep(HINT_WAIT)
@@ -163,10 +164,13 @@ class Duties:
                     continue
             except VenueError as error:
                 self._tolerate("income sweep failed", error)
-            left = pause
-            while left > 0 and not self.intake.transfer_due:
-                await self.clock.sleep(min(left, INCOME_EVERY))
-                left -= INCOME_EVERY
+            await self._until_transfer(pause)
+
+    async def _until_transfer(self, left: float) -> None:
+        """Wait so many seconds, or until the stream hints at a movement of money."""
+        while left > 0 and not self.intake.transfer_due:
+            await self.clock.sleep(min(left, INCOME_EVERY))
+            left -= INCOME_EVERY
 
     async def look(self, link: Link) -> None:
         """Watch for overflow, for executions that were only hinted at, and for silence."""

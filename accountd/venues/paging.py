@@ -77,6 +77,8 @@ def by_time(question: Question, start_ms: int, end_ms: int) -> Flow[Swept]:
     swept = Swept()
     widest = question.max_window // MILLISECOND
     cursor, width = start_ms, widest
+    # A page that is cut off shows the oldest rows: tried until it was wrong once, and nothing rests on it.
+    guess, guessed = True, False
     crowd: tuple[int, Page] | None = None  # a millisecond that fills a page alone, met before its turn
     while cursor <= end_ms:
         if crowd is not None and crowd[0] == cursor:
@@ -90,7 +92,9 @@ def by_time(question: Question, start_ms: int, end_ms: int) -> Flow[Swept]:
             if only is not None and cursor <= only <= stop:
                 crowd = only, page
             else:
-                width = _pivot(page, cursor, stop) - cursor + 1
+                guess = guess and not guessed
+                width = _pivot(page, cursor, stop, guess) - cursor + 1
+            guessed = guess
             continue
         if page.size >= question.limit:
             complete = question.dense is not None and (yield from question.dense(cursor, page, swept))
@@ -100,7 +104,12 @@ def by_time(question: Question, start_ms: int, end_ms: int) -> Flow[Swept]:
             swept.unproven.append(_window(question, cursor, stop, "a row that makes no sense"))
         past_crowd = crowd is not None and crowd[0] == cursor
         cursor = stop if cursor < stop < end_ms else stop + 1
-        width = widest if past_crowd else min(widest, _next_width(width, page.size, question.limit))
+        if past_crowd or not page.size:
+            width = widest
+        else:
+            near = _width_near(page, question.limit) if guessed else width * 8
+            width = min(widest, near, _next_width(width, page.size, question.limit))
+        guessed = False
     return swept
 
 
@@ -114,12 +123,22 @@ def _window(question: Question, start_ms: int, end_ms: int, reason: str) -> Wind
     return Window(start=from_ms(start_ms), end=from_ms(end_ms), symbol=question.symbol, reason=reason)
 
 
-def _pivot(page: Page, start_ms: int, stop_ms: int) -> int:
-    """Return where to cut a window whose page was full: to fill four fifths, and never past the middle."""
+def _pivot(page: Page, start_ms: int, stop_ms: int, guess: bool) -> int:
+    """Return where to cut a window whose page was full: to fill four fifths if its rows are the oldest.
+
+    Without that ``guess`` never past the middle, so that few steps lead to a page that is not full.
+    """
     middle = (start_ms + stop_ms) // 2
     times = sorted(at for at, _ in places(page) if start_ms <= at <= stop_ms)
     most = times[len(times) * 4 // 5] if times else middle
-    return min(middle, max(start_ms, most - 1))
+    return min(stop_ms - 1 if guess else middle, max(start_ms, most - 1))
+
+
+def _width_near(page: Page, limit: int) -> int:
+    """Return how wide a page four fifths full is where rows lie as densely as at this one's end."""
+    times = sorted(at for at, _ in places(page))
+    late = times[len(times) // 2 :]
+    return max(1, (late[-1] - late[0] + 1) * limit * 4 // (len(late) * 5)) if late else 1
 
 
 def _next_width(width: int, rows: int, limit: int) -> int:

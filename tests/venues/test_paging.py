@@ -179,3 +179,13 @@ def test_a_dense_day_costs_less_than_two_calls_a_page():
     _, seen = venue.drive(by_time(question(1000, window=timedelta(days=6)), 0, 600_000_000))
     assert set(seen) == set(rows)
     assert venue.calls <= 100
+
+
+@pytest.mark.parametrize(("newest", "most"), [(False, 6), (True, 50)])
+def test_a_burst_somewhere_in_a_wide_window_costs_little(newest, most):
+    """Two pages within half a second of a day: where a page shows the oldest rows it is not crept up to."""
+    rows = [(86_300_000 + n // 4, n) for n in range(1, 2_001)]
+    venue = FakeVenue(rows, 1000, newest=newest)
+    _, seen = venue.drive(by_time(question(1000, window=timedelta(days=6)), 0, 86_400_000))
+    assert set(seen) == set(rows)
+    assert venue.calls <= most

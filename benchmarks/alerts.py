@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import logging
+import math
 import resource
 import sys
 import time
@@ -112,11 +113,15 @@ async def delivering(url: str, there: str, recorder: Recorder | None, listener: 
 
 @dataclass
 class Waits:
-    """Of each fill, ms from its arrival and from its commit to the first byte; of frames to their commit."""
+    """Of each fill, ms from its arrival and from its commit to the first byte; of frames to their commit.
+
+    ``drain`` is how many seconds the backlog took; then ``durable`` has only the frames of that time.
+    """
 
     arrival: list[float]
     commit: list[float]
     durable: list[float]
+    drain: float = 0.0
 
 
 async def first_byte(url: str, seconds: float, backlog: int = 0) -> Waits:
@@ -141,10 +146,14 @@ async def first_byte(url: str, seconds: float, backlog: int = 0) -> Waits:
     engine.dispose()
     assert len(found) == count // 3 * 2
     assert len(there.at) == len(found) + backlog
+    fresh = {name for name, _, _ in found}
+    old = [at for name, at in there.at.items() if name not in fresh]
+    until = max(old) if old else math.inf
     return Waits(
         [1000 * (there.at[name] - received.timestamp()) for name, received, _ in found],
         [1000 * (there.at[name] - committed.timestamp()) for name, _, committed in found],
-        [1000 * seconds for seconds in run.waits],
+        [1000 * wait for wait, at in zip(run.waits, run.received, strict=True) if at < until],
+        until - min(old) if old else 0.0,
     )
 
 

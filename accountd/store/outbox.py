@@ -72,7 +72,9 @@ def _as_json(conn: Connection, query: Select[Any]) -> Select[Any]:
     page = query.subquery()
     cells: dict[str, Any] = {name: page.c[name] for name in OutboxRow.__struct_fields__}
     cells["order_key"] = func.coalesce(page.c.order_key, "")
-    pairs: list[Any] = [part for name in cells for part in (literal_column(f"'{name}'"), cells[name])]
+    pairs: list[Any] = []
+    for name, cell in cells.items():
+        pairs += [literal_column(f"'{name}'"), cell]
     if conn.dialect.name == "postgresql":
         return select(cast(func.json_agg(func.json_build_object(*pairs)), Text))
     return select(func.json_group_array(func.json_object(*pairs)))

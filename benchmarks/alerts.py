@@ -9,7 +9,9 @@ import argparse
 import asyncio
 import json
 import logging
+import math
 import resource
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-import httpx
+import aiohttp
 import structlog
 from sqlalchemy import select
 
@@ -38,7 +40,8 @@ from benchmarks.frames import whole
 
 T = TypeVar("T")
 FILLS = 100  # a second; two of three frames are fills
-HOOK = "bench"
+FEW = 20  # ... while another hook hangs
+HOOK, OTHER = "bench", "hangs"
 
 
 @dataclass
@@ -72,9 +75,9 @@ def hook(url: str) -> Hook:
 
 
 @asynccontextmanager
-async def delivering(url: str, there: str, recorder: Recorder | None, listener: Listener | None,
+async def delivering(url: str, hooks: dict[str, Hook], recorder: Recorder | None, listener: Listener | None,
                      writer: Any = None) -> AsyncIterator[Dispatcher]:  # fmt: skip
-    """Run a dispatcher on a database; results go through the recorder, or a writer's engine."""
+    """Run a dispatcher on a database until HOOK has everything; results go by the recorder or an engine."""
     engine = reader_engine(url)
 
     async def read(run: Callable[[Connection], T]) -> T:
@@ -94,15 +97,14 @@ async def delivering(url: str, there: str, recorder: Recorder | None, listener: 
 
         return await asyncio.to_thread(inside)
 
-    one = hook(there)
-    dispatcher = Dispatcher({HOOK: one}, {HOOK: sinks.make(one)}, read=read, submit=submit,
-                            now=lambda: datetime.now(UTC), chance=lambda: 0.5)  # fmt: skip
+    dispatcher = Dispatcher(hooks, {name: sinks.make(one) for name, one in hooks.items()}, read=read,
+                            submit=submit, now=lambda: datetime.now(UTC), chance=lambda: 0.5)  # fmt: skip
     if listener is not None:
         listener.dispatcher = dispatcher
     running = asyncio.create_task(dispatcher.run())
     try:
         yield dispatcher
-        while await read(outbox.waiting):  # noqa: ASYNC110  # the database has no event to wait for
+        while HOOK in await read(outbox.waiting):  # noqa: ASYNC110  # the database has no event to wait for
             await asyncio.sleep(0.05)
     finally:
         await dispatcher.stop(5.0)
@@ -112,39 +114,57 @@ async def delivering(url: str, there: str, recorder: Recorder | None, listener: 
 
 @dataclass
 class Waits:
-    """Of each fill, ms from its arrival and from its commit to the first byte; of frames to their commit."""
+    """Of each fill, ms from its arrival and from its commit to the first byte; of frames to their commit.
+
+    ``drain`` is how many seconds the backlog took; then ``durable`` has only the frames of that time.
+    """
 
     arrival: list[float]
     commit: list[float]
     durable: list[float]
+    drain: float = 0.0
 
 
-async def first_byte(url: str, seconds: float, backlog: int = 0) -> Waits:
-    """Measure at a steady pace; ``backlog`` older alerts of the same hook drain meanwhile."""
-    count = whole(int(FILLS * 1.5 * seconds))
+async def first_byte(url: str, seconds: float, backlog: int = 0, fills: int = FILLS,
+                     hanging: bool = False) -> Waits:  # fmt: skip
+    """Measure at a steady pace of fills a second.
+
+    ``backlog`` older alerts of the same hook drain meanwhile; ``hanging``: another hook takes connections
+    and never answers.
+    """
+    count = whole(int(fills * 1.5 * seconds))
     if backlog:
         writer = writer_engine(url)
         with writer.begin() as connection:
             outbox.add(connection, rows(backlog))
         writer.dispose()
-    async with receiver() as there:
-        run = await real.measure(
-            url, count, round(FILLS * 1.5), wishes({HOOK: hook(there.url)}),
-            lambda recorder, listener: delivering(url, there.url, recorder, listener),
-        )  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0), backlog=1024) as silent:
+        async with receiver() as there:
+            hooks = {HOOK: hook(there.url)}
+            if hanging:
+                hooks[OTHER] = hook(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+            run = await real.measure(
+                url, count, round(fills * 1.5), wishes(hooks),
+                lambda recorder, listener: delivering(url, hooks, recorder, listener),
+            )  # fmt: skip
     c = tables.outbox.c
     engine = reader_engine(url)
     with reading(engine) as connection:
         found = connection.execute(
-            select(c.message_id, c.received_at, c.committed_at).where(c.received_at.is_not(None))
+            select(c.message_id, c.received_at, c.committed_at)
+            .where(c.received_at.is_not(None), c.hook == HOOK)
         ).all()
     engine.dispose()
     assert len(found) == count // 3 * 2
     assert len(there.at) == len(found) + backlog
+    fresh = {name for name, _, _ in found}
+    old = [at for name, at in there.at.items() if name not in fresh]
+    until = max(old) if old else math.inf
     return Waits(
         [1000 * (there.at[name] - received.timestamp()) for name, received, _ in found],
         [1000 * (there.at[name] - committed.timestamp()) for name, _, committed in found],
-        [1000 * seconds for seconds in run.waits],
+        [1000 * wait for wait, at in zip(run.waits, run.received, strict=True) if at < until],
+        until - min(old) if old else 0.0,
     )
 
 
@@ -170,7 +190,7 @@ async def burst(url: str, count: int) -> dict[str, float]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     async with receiver() as there:
         used, started = time.process_time(), time.monotonic()
-        async with delivering(url, there.url, None, None, writer):
+        async with delivering(url, {HOOK: hook(there.url)}, None, None, writer):
             pass
         used, started = time.process_time() - used, time.monotonic() - started
     writer.dispose()
@@ -188,13 +208,14 @@ async def burst(url: str, count: int) -> dict[str, float]:
 async def client(count: int) -> dict[str, float]:
     """Post the same with one HTTP client pool and nothing else, as many at once as a hook does."""
     bodies = [(row.message_id, row.body.encode()) for row in rows(count)]
-    async with receiver() as there, httpx.AsyncClient() as pool:
+    async with receiver() as there, aiohttp.ClientSession() as pool:
         used, started = time.process_time(), time.monotonic()
 
         async def work() -> None:
             while bodies:
                 name, body = bodies.pop()
-                (await pool.post(there.url, content=body, headers={"webhook-id": name})).raise_for_status()
+                async with pool.post(there.url, data=body, headers={"webhook-id": name}) as reply:
+                    reply.raise_for_status()
 
         await asyncio.gather(*(work() for _ in range(4)))
         used, started = time.process_time() - used, time.monotonic() - started
@@ -220,7 +241,7 @@ def main() -> None:
         for kind in kinds:
             lines.append(one(dbs, kind, told.seconds, told.burst))
             print(lines[-1], flush=True)
-    last = f"One HTTP client pool by itself (httpx): {plain['per_second']:.0f}/s, " \
+    last = f"One HTTP client pool by itself (aiohttp): {plain['per_second']:.0f}/s, " \
            f"{plain['per_cpu_second']:.0f} in a second of one core."  # fmt: skip
     print(last)
     if told.write:
@@ -234,14 +255,19 @@ def one(dbs: Databases, kind: str, seconds: float, count: int) -> str:
     with dbs.fresh(kind) as url:
         busy = asyncio.run(first_byte(url, seconds, count))
     with dbs.fresh(kind) as url:
+        beside = asyncio.run(first_byte(url, seconds, fills=FEW, hanging=True))
+    with dbs.fresh(kind) as url:
         drained = asyncio.run(burst(url, count))
     cells = [
-        kind, *(f"{report.quantile(quiet.arrival, share):.1f} ms" for share in (0.5, 0.99)),
-        f"{report.quantile(quiet.commit, 0.99):.1f} ms",
-        *(f"{report.quantile(waits.durable, 0.99):.1f} ms" for waits in (quiet, busy)),
-        f"{drained['per_second']:.0f}/s", f"{drained['per_cpu_second']:.0f}", f"{drained['growth']:.0f} MiB",
+        kind, *(_ms(quiet.arrival, share) for share in (0.5, 0.99)), _ms(quiet.commit), _ms(quiet.durable),
+        _ms(busy.durable), _ms(beside.commit), f"{drained['per_second']:.0f}/s",
+        f"{drained['per_cpu_second']:.0f}", f"{drained['growth']:.0f} MiB",
     ]  # fmt: skip
     return f"| {' | '.join(cells)} |"
+
+
+def _ms(values: list[float], share: float = 0.99) -> str:
+    return f"{report.quantile(values, share):.1f} ms" if values else "none"
 
 
 def write(machine: dict[str, Any], seconds: float, count: int, lines: list[str]) -> None:
@@ -254,8 +280,9 @@ def write(machine: dict[str, Any], seconds: float, count: int, lines: list[str])
         f"{machine['date']} UTC, load before {machine['load_before']}.", "",
         f"| database | {FILLS} fills/s: arrival to first byte of the webhook, p50 | p99 (aim 50 ms) | "
         "commit to first byte, p99 | arrival to commit, p99 | the same while the burst drains | "
+        f"{FEW} fills/s, another hook hangs: commit to first byte, p99 (aim 1 s) | "
         f"burst of {count} | in a second of one core | more memory |",
-        "|---|---|---|---|---|---|---|---|---|", *lines, "",
+        "|---|---|---|---|---|---|---|---|---|---|", *lines, "",
     ]  # fmt: skip
     (report.HERE / "ALERTS.md").write_text("\n".join(text), encoding="utf-8")
 

@@ -37,6 +37,7 @@ class Run:
     commits: int = 0
     begin: float = 0.0  # when the first frame was due, open loop
     waits: list[float] = field(default_factory=list)  # receipt to commit, seconds each
+    received: list[float] = field(default_factory=list)  # ... and when that was, UTC
     arrivals: list[tuple[int, float]] = field(default_factory=list)  # frames committed, and when
 
 
@@ -57,6 +58,7 @@ class Timed(Listener):
             self.committed_frames += len(changes.journal)
             if self.latency:
                 self.run.waits += [(heard - row.received_at).total_seconds() for row in changes.journal]
+                self.run.received += [row.received_at.timestamp() for row in changes.journal]
         if outcome.changes:
             self.run.commits += 1
             self.run.arrivals.append((self.committed_frames, moment))

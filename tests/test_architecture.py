@@ -32,6 +32,7 @@ DOORS = {
     "sqlalchemy": ("accountd/store/", "migrations/"),
     "alembic": ("accountd/store/", "migrations/"),
     "httpx": ("accountd/runtime/rest.py", "accountd/sinks/"),
+    "aiohttp": ("accountd/sinks/",),
 }
 MOTIONLESS = ("accountd/core/", "accountd/venues/")
 FLOATLESS = ("accountd/core/", "accountd/venues/", "accountd/store/")

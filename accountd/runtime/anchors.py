@@ -18,8 +18,7 @@ from accountd.errors import SinkError
 from accountd.runtime.clock import Clock
 from accountd.runtime.metrics import Metrics
 from accountd.settings_journal import Journal
-from accountd.sinks.base import Message
-from accountd.sinks.webhook import WebhookSink
+from accountd.sinks.base import Message, Sink
 
 log = structlog.get_logger("accountd.anchors")
 
@@ -73,8 +72,10 @@ class Anchors:
         self.clock = clock
         self.metrics = metrics
         self._file = settings.anchor_file
-        self._sink: WebhookSink | None = None
+        self._sink: Sink | None = None
         if settings.anchor_url is not None:
+            from accountd.sinks.webhook import WebhookSink  # its HTTP library is loaded only where it is used
+
             secrets = [one.get_secret_value().removeprefix("whsec_") for one in settings.anchor_secret]
             keys = [base64.b64decode(secret) for secret in secrets]
             self._sink = WebhookSink(

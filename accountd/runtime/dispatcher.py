@@ -25,6 +25,7 @@ log = structlog.get_logger("accountd.dispatcher")
 
 NOT_CONFIGURED = "the hook is not in the settings"
 GATHER = 0.25  # seconds in which results gather: their commits must not stand in the way of events
+SLICE = 250  # results in one transaction at most, for the same reason
 SOON = 0.02  # ... when one of them is no delivery: it is tried again from the database
 GONE = 410  # HTTP: the receiver wants no more, ever
 LONGEST_HOLD = timedelta(days=1)  # a receiver that asks for a longer pause is asked again after this
@@ -320,13 +321,15 @@ class Dispatcher:
                 await in_time(self._sent, SOON)
             self._hurry.clear()
             self._news.clear()
-            while self._results or self._quiet:
+            left = max(1, len(self._results))
+            while left > 0:
+                left -= SLICE
                 await self._write_results()
-            if self._sent.is_set():
+            if self._sent.is_set() and not self._results and not self._quiet:
                 return
 
     async def _write_results(self) -> None:
-        results, self._results = self._results, []
+        results, self._results = self._results[:SLICE], self._results[SLICE:]
         quiet, self._quiet = self._quiet, []
         disabling = dict(self._disabling)
         now = self._now()

@@ -1,4 +1,4 @@
-"""An HTTP transport that connects only to addresses that it has looked at."""
+"""An HTTP target that is reached only at addresses that were looked at."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import aiohttp
 import httpx
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from accountd.errors import SinkError
 
@@ -18,6 +21,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 REMEMBER = 60.0  # seconds; names are looked up again after that, or after a failed connection
+IDLE = 4.0  # seconds that a connection is kept unused: many servers close theirs after five
 # Threads of their own: those that read a database that hangs must not keep its alarm from going out.
 _THREADS = ThreadPoolExecutor(4, thread_name_prefix="accountd-names")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -55,77 +59,109 @@ async def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-class PinnedTransport(httpx.AsyncHTTPTransport):
-    """Resolves the host, refuses it when any of its addresses is not public, connects to what it checked.
+class _NoResolver(AbstractResolver):
+    """Looks nothing up: whoever connects by name connects to what nobody has looked at."""
+
+    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
+        raise OSError("a name where an address should be")
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class Target:
+    """Resolves its host, refuses it when any of its addresses is not public, connects to what it checked.
 
     Looking up and connecting by name in two steps would let the name change in between. ``Host`` and the
-    name in the TLS handshake stay those of the URL. One transport serves one target: connections are kept
-    by address.
+    name in the TLS handshake stay those of the URL. Nothing follows redirects, keeps cookies, unpacks a
+    body, or goes through a proxy of the environment, which would connect to what was not checked.
     """
 
     def __init__(
         self,
+        url: str,
         *,
         allow_private: bool,
         connect_timeout: float,
         resolve: Resolve = resolve,
         verify: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(verify=verify or True, trust_env=True, retries=0)
+        self._url = httpx.URL(url)
+        self._secure = self._url.scheme == "https"
+        self._host = self._url.raw_host.decode()
+        self._port = self._url.port or (443 if self._secure else 80)
+        self._netloc = self._url.netloc.decode()
         self._allow_private = allow_private
         self._connect_timeout = connect_timeout
         self._resolve = resolve
-        self._known: tuple[float, list[str]] | None = None
-        self._urls: dict[tuple[httpx.URL, str], httpx.URL] = {}  # by address, of what is known
+        self._verify = verify
+        self._session: aiohttp.ClientSession | None = None
+        self._known: tuple[float, list[tuple[URL, aiohttp.ClientTimeout]]] | None = None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request to the first checked address that takes the connection.
+    async def post(self, headers: Mapping[str, str], body: bytes) -> aiohttp.ClientResponse:
+        """Post to the first checked address that takes the connection; return what came, its body unread.
 
         Raises:
             SinkError: the host has no address, or one that is not allowed.
-            httpx.TransportError: no address takes the connection, or it breaks.
+            aiohttp.ClientError: no address takes the connection, or it breaks.
+            TimeoutError: no address takes the connection in time.
         """
-        host = request.url.host
-        if request.url.scheme != "https" and not self._allow_private:
+        if not self._secure and not self._allow_private:
             raise SinkError("refused: the target is not https")
-        port = request.url.port or (443 if request.url.scheme == "https" else 80)
-        addresses = await self._addresses(host, port)
-        refusal: httpx.TransportError | None = None
-        for address in addresses:
+        places = await self._places()
+        session = self._session or self._open()
+        refusal: Exception | None = None
+        for url, timeout in places:
             try:
-                pinned = self._pinned(request, host, address, len(addresses))
-                return await super().handle_async_request(pinned)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                return await session.post(
+                    url, data=body, headers={**headers, "host": self._netloc}, allow_redirects=False,
+                    server_hostname=self._host if self._secure else None, timeout=timeout,
+                )  # fmt: skip
+            except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
                 refusal = error
         self._known = None
         assert refusal is not None  # there is at least one address
         raise refusal
 
-    def _pinned(self, request: httpx.Request, host: str, address: str, among: int) -> httpx.Request:
-        timeout = {**request.extensions.get("timeout", {}), "connect": self._connect_timeout / among}
-        url = self._urls.get((request.url, address))
-        if url is None:
-            url = self._urls[request.url, address] = request.url.copy_with(host=address)
-        return httpx.Request(
-            request.method,
-            url,
-            headers=request.headers,
-            stream=request.stream,
-            extensions={**request.extensions, "timeout": timeout, "sni_hostname": host},
+    def _open(self) -> aiohttp.ClientSession:
+        trust = self._verify
+        if trust is None and self._secure:
+            trust = httpx.create_ssl_context()
+            trust.set_alpn_protocols(["http/1.1"])
+        connector = aiohttp.TCPConnector(
+            resolver=_NoResolver(), ssl=trust or True, limit=0, keepalive_timeout=IDLE
         )
+        self._session = aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False, trust_env=False
+        )
+        return self._session
 
-    async def _addresses(self, host: str, port: int) -> list[str]:
+    async def _places(self) -> list[tuple[URL, aiohttp.ClientTimeout]]:
+        """Return the URL by each address, with the time for its connection."""
         now = asyncio.get_running_loop().time()
         if self._known and now - self._known[0] < REMEMBER:
             return self._known[1]
         try:
-            addresses = await self._resolve(host, port)
+            addresses = await self._resolve(self._host, self._port)
         except (OSError, UnicodeError):  # UnicodeError: no such name can exist
             raise SinkError("the target's name has no address") from None
         if not addresses:
             raise SinkError("the target's name has no address")
         if not self._allow_private and not all(is_public(address) for address in addresses):
             raise SinkError("refused: the target has an address that is not public")
-        self._known = (now, addresses)
-        self._urls.clear()
-        return addresses
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._connect_timeout / len(addresses))
+        self._known = (now, [(self._at(address), timeout) for address in addresses])
+        return self._known[1]
+
+    def _at(self, address: str) -> URL:
+        path, _, query = self._url.raw_path.decode().partition("?")
+        host = f"[{address}]" if ":" in address else address
+        return URL.build(
+            scheme=self._url.scheme, host=host, port=self._port, path=path, query_string=query, encoded=True
+        )
+
+    async def close(self) -> None:
+        """Close the connections that are kept."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None

@@ -6,28 +6,23 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+import aiohttp
 import httpx
 
 import accountd
 from accountd.config import Hook
 from accountd.errors import SinkError
-from accountd.sinks._targets import PinnedTransport, Resolve, resolve
+from accountd.sinks._targets import Resolve, Target, resolve
 from accountd.sinks.base import Message
 
 GONE = 410
 _ASKS_TO_WAIT = (429, 503)
 _MOST_READ = 65_536  # bytes of a reply that are read so that the connection can be used again
 _LONGEST_READ = 1.0  # seconds spent on it
-
-# These loggers print the whole URL of each request, and people put tokens into webhook URLs.
-logging.getLogger("httpx").setLevel(logging.WARNING)
-logging.getLogger("httpcore").setLevel(logging.WARNING)
-
 
 def sign(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
     """Return the ``webhook-signature`` header: one ``v1`` signature for each key."""
@@ -67,17 +62,13 @@ class WebhookSink:
         resolve: Resolve = resolve,
     ) -> None:
         try:
-            self._url = httpx.URL(url)  # parsed once: it costs more than the signature
+            self._target = Target(
+                url, allow_private=allow_private, connect_timeout=timeout, resolve=resolve
+            )
         except httpx.InvalidURL:
             raise ValueError("a webhook needs an address that can be") from None
         self._keys = tuple(keys)
         self._timeout = timeout
-        # The transport alone, without a client around it: nothing follows redirects, keeps cookies, or goes
-        # through a proxy of the environment, which would connect to what was not checked.
-        self._transport = PinnedTransport(
-            allow_private=allow_private, connect_timeout=timeout, resolve=resolve
-        )
-        self._extensions = {"timeout": httpx.Timeout(timeout).as_dict()}
 
     async def send(self, message: Message) -> None:
         """Post the message once.
@@ -86,21 +77,17 @@ class WebhookSink:
             SinkError: no 2xx came within the time-out, or the target is not allowed. The message of the
                 error never holds the URL.
         """
-        request = httpx.Request(
-            "POST", self._url, content=message.body, headers=self._headers(message),
-            extensions=self._extensions,
-        )  # fmt: skip
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._transport.handle_async_request(request)
-        except (TimeoutError, httpx.TimeoutException):
+                response = await self._target.post(self._headers(message), message.body)
+        except TimeoutError:
             raise SinkError(f"no reply within {self._timeout:g} s") from None
-        except httpx.TransportError as error:
+        except aiohttp.ClientError as error:
             raise SinkError(f"no reply: {type(error).__name__}") from None
         await _discard(response)
-        if response.is_success:
+        status = response.status
+        if 200 <= status < 300:
             return
-        status = response.status_code
         wait = None
         if status in _ASKS_TO_WAIT:
             wait = read_retry_after(response.headers.get("retry-after"), message.attempted_at)
@@ -123,22 +110,21 @@ class WebhookSink:
 
     async def close(self) -> None:
         """Close the connections that are kept for the next message."""
-        await self._transport.aclose()
+        await self._target.close()
 
 
-async def _discard(response: httpx.Response) -> None:
+async def _discard(response: aiohttp.ClientResponse) -> None:
     """Read a little of the reply, so that the connection can be kept; what it says does not matter."""
-    read = 0
+    content, read = response.content, 0
     try:
-        async with asyncio.timeout(_LONGEST_READ):
-            async for chunk in response.aiter_raw():
-                read += len(chunk)
-                if read > _MOST_READ:
-                    break
-    except (TimeoutError, httpx.TransportError):
+        if not content.at_eof():
+            async with asyncio.timeout(_LONGEST_READ):
+                while read <= _MOST_READ and (chunk := await content.readany()):
+                    read += len(chunk)
+    except (TimeoutError, aiohttp.ClientError):
         read = 0  # the status has been told; a reply that breaks off later takes nothing back
     finally:
-        await response.aclose()
+        response.close()  # of one that was read to its end the connection is kept
 
 
 def make(hook: Hook) -> WebhookSink:

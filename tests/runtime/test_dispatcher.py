@@ -10,6 +10,7 @@ from accountd import sinks as registry
 from accountd.config import Hook
 from accountd.errors import DatabaseFailed, DatabaseGone, SinkError
 from accountd.runtime import hook_reader
+from accountd.store import outbox
 from accountd.store.tables import deliveries, metadata
 from accountd.store.tables import outbox as table
 from tests.runtime.outbox_stage import NOW, FakeSink, Stage, row
@@ -210,6 +211,20 @@ async def test_results_are_written_together(stage):
         stage.ring(*[row(n) for n in range(200)])
         await stage.settled(delivered=200)
     assert stage.transactions < 100
+
+
+async def test_no_transaction_has_too_many_results(stage, monkeypatch):
+    """Events share the writer: results that pile up go in slices, and all of them go."""
+    sizes = []
+    record = outbox.record
+    monkeypatch.setattr(
+        "accountd.store.outbox.record", lambda conn, done: (sizes.append(len(done)), record(conn, done))
+    )
+    monkeypatch.setattr("accountd.runtime.dispatcher.SLICE", 30)
+    stage.write(*[row(n) for n in range(100)])
+    async with stage.run({"ops": FakeSink()}, concurrency=50):
+        await stage.settled(delivered=100)
+    assert (sum(sizes), max(sizes)) == (100, 30)
 
 
 async def test_stopping_drains_what_is_in_flight(stage):

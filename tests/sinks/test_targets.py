@@ -3,7 +3,7 @@
 import ssl
 from datetime import UTC, datetime, timedelta
 
-import httpx
+import aiohttp
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from accountd.errors import SinkError
-from accountd.sinks._targets import PinnedTransport, is_public
+from accountd.sinks._targets import Target, is_public
 from tests.sinks.receivers import receiver, status
 
 NAME = "hooks.example.com"
@@ -38,20 +38,36 @@ def test_addresses_that_are_not_public(address):
     assert not is_public(address)
 
 
-def client(addresses, *, allow_private=False, verify=None):
-    """Return a client whose names lead to the given addresses."""
-    asked = []
+class Post:
+    """A target whose name leads to the given addresses; ``asked`` is what was looked up."""
 
-    async def resolve(host, port):
-        asked.append((host, port))
-        if isinstance(addresses, Exception):
-            raise addresses
-        return addresses
+    def __init__(self, url, addresses, *, allow_private=False, verify=None):
+        self.addresses, self.asked = addresses, []
+        self.target = Target(
+            url, allow_private=allow_private, connect_timeout=1.0, resolve=self.resolve, verify=verify
+        )
 
-    transport = PinnedTransport(
-        allow_private=allow_private, connect_timeout=1.0, resolve=resolve, verify=verify
-    )
-    return httpx.AsyncClient(transport=transport, trust_env=False), asked
+    async def resolve(self, host, port):
+        self.asked.append((host, port))
+        if isinstance(self.addresses, Exception):
+            raise self.addresses
+        return self.addresses
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *failure):
+        await self.target.close()
+
+    async def send(self):
+        """Post once; return the status."""
+        reply = await self.target.post({"webhook-id": "msg_1"}, b"{}")
+        await reply.read()
+        return reply.status
+
+
+def port_of(there):
+    return int(there.url.split(":")[2].split("/")[0])
 
 
 @pytest.mark.parametrize(
@@ -59,64 +75,75 @@ def client(addresses, *, allow_private=False, verify=None):
 )
 async def test_one_address_that_is_not_public_is_enough(addresses):
     """A name with a public and a private address is refused before anything is connected."""
-    http, _ = client(addresses)
-    async with http:
+    async with Post(f"https://{NAME}/", addresses) as post:
         with pytest.raises(SinkError, match="not public") as caught:
-            await http.post(f"https://{NAME}/")
+            await post.send()
     assert not caught.value.permanent
 
 
 async def test_plain_http_is_refused():
     """http:// needs ALLOW_PRIVATE, whatever the address."""
-    http, asked = client(["8.8.8.8"])
-    async with http:
+    async with Post(f"http://{NAME}/", ["8.8.8.8"]) as post:
         with pytest.raises(SinkError, match="not https"):
-            await http.post(f"http://{NAME}/")
-    assert asked == []
+            await post.send()
+    assert post.asked == []
 
 
 @pytest.mark.parametrize("addresses", [OSError("no such name"), []])
 async def test_a_name_without_an_address(addresses):
     """A name that leads nowhere is a failure that may pass."""
-    http, _ = client(addresses)
-    async with http:
+    async with Post(f"https://{NAME}/", addresses) as post:
         with pytest.raises(SinkError, match="no address") as caught:
-            await http.post(f"https://{NAME}/")
+            await post.send()
     assert not caught.value.permanent
 
 
 async def test_it_connects_to_the_checked_address_under_the_old_name():
     """The name is looked up once, the connection goes to what it led to, and Host stays the name."""
     async with receiver(status(200, body=b"ok")) as there:
-        port = httpx.URL(there.url).port
-        http, asked = client(["127.0.0.1"], allow_private=True)
-        async with http:
+        url = f"http://{NAME}:{port_of(there)}/a%2Fb?c=%2f&d=%20"
+        async with Post(url, ["127.0.0.1"], allow_private=True) as post:
             for _ in range(2):
-                await http.post(f"http://{NAME}:{port}/hook", content=b"{}")
-    assert asked == [(NAME, port)]
-    assert {request.headers["host"] for request in there.seen} == {f"{NAME}:{port}"}
+                await post.send()
+    assert post.asked == [(NAME, port_of(there))]
+    assert {request.headers["host"] for request in there.seen} == {f"{NAME}:{port_of(there)}"}
+    assert {request.path for request in there.seen} == {"/a%2Fb?c=%2f&d=%20"}
+    assert there.connections == 1
 
 
-async def test_the_next_address_is_tried():
+async def test_the_library_looks_up_nothing():
+    """Whatever name reached the connection, nobody would say where it leads."""
+
+    async def leads(host, port):
+        return ["localhost"]
+
+    target = Target("http://localhost/", allow_private=True, connect_timeout=1.0, resolve=leads)
+    try:
+        with pytest.raises(aiohttp.ClientConnectorDNSError):
+            await target.post({}, b"{}")
+    finally:
+        await target.close()
+
+
+@pytest.mark.parametrize("away", ["127.0.0.2", "::1"])
+async def test_the_next_address_is_tried(away):
     """An address that takes no connection is followed by the next one."""
     async with receiver(status(200)) as there:
-        port = httpx.URL(there.url).port
-        http, _ = client(["127.0.0.2", "127.0.0.1"], allow_private=True)
-        async with http:
-            reply = await http.post(f"http://{NAME}:{port}/hook", content=b"{}")
-    assert (reply.status_code, there.seen[0].body) == (200, b"{}")
+        url = f"http://{NAME}:{port_of(there)}/hook"
+        async with Post(url, [away, "127.0.0.1"], allow_private=True) as post:
+            assert await post.send() == 200
+    assert there.seen[0].body == b"{}"
 
 
 async def test_a_failed_connection_is_looked_up_again():
     """A receiver that moved is found at once."""
     async with receiver() as there:
-        port = httpx.URL(there.url).port
-    http, asked = client(["127.0.0.1"], allow_private=True)
-    async with http:
+        url = f"http://{NAME}:{port_of(there)}/"
+    async with Post(url, ["127.0.0.1"], allow_private=True) as post:
         for _ in range(2):
-            with pytest.raises(httpx.ConnectError):
-                await http.post(f"http://{NAME}:{port}/")
-    assert len(asked) == 2
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await post.send()
+    assert len(post.asked) == 2
 
 
 @pytest.fixture
@@ -150,11 +177,15 @@ async def test_the_certificate_is_checked_against_the_name(certificate):
     server.load_cert_chain(certificate)
     trust = ssl.create_default_context(cafile=certificate)
     async with receiver(status(200), ssl=server) as there:
-        port = httpx.URL(there.url).port
-        http, _ = client(["127.0.0.1"], allow_private=True, verify=trust)
-        async with http:
-            assert (await http.post(f"https://{NAME}:{port}/hook")).status_code == 200
-        http, _ = client(["127.0.0.1"], allow_private=True, verify=trust)
-        async with http:
-            with pytest.raises(httpx.ConnectError):
-                await http.post(f"https://other.example.com:{port}/hook")
+        port = port_of(there)
+        url = f"https://{NAME}:{port}/hook"
+        async with Post(url, ["127.0.0.1"], allow_private=True, verify=trust) as post:
+            assert await post.send() == 200
+        url = f"https://other.example.com:{port}/hook"
+        async with Post(url, ["127.0.0.1"], allow_private=True, verify=trust) as post:
+            with pytest.raises(aiohttp.ClientConnectorCertificateError):
+                await post.send()
+        async with Post(url, ["127.0.0.1"], allow_private=True) as post:
+            with pytest.raises(aiohttp.ClientConnectorCertificateError):
+                await post.send()
+    assert len(there.seen) == 1

@@ -68,6 +68,17 @@ def test_what_is_written_is_read_back(conn):
     assert outbox.due(conn, "ops", NOW, 10) == [row(1, order_key="k")]
 
 
+def test_every_column_and_every_character_comes_back(conn):
+    """A body is the same to the last character, whatever it holds; times and counts are what they were."""
+    body = '{"q":"\\"\\\\","n":"\\u0000\\n","s":"\U0001f512 \u2028 \x7f"}'
+    times = {name: NOW - n * SECOND for n, name in enumerate((
+        "event_at", "received_at", "committed_at", "first_attempt_at", "replayed_at"))}  # fmt: skip
+    texts = {"body": body, "order_key": "k", "summary_id": "s", "reason": "r"}
+    whole = row(1, attempts=3, replayed_after=2, **texts, **times)
+    outbox.add(conn, [whole])
+    assert outbox.due(conn, "ops", NOW, 10, {"it's", 'a "name"'}) == [whole]
+
+
 def test_adding_twice_changes_nothing(conn):
     """An id that is there stays as it is, also when it is delivered already."""
     outbox.add(conn, [row(1)])
@@ -124,6 +135,27 @@ def test_results_are_written_in_bulk(conn):
         (1, 410, "HTTP 410"),
     ]
     assert {each["duration"] for each in told} == {1500}
+
+
+@pytest.mark.parametrize("ends", ["delivered", "dead"])
+def test_several_attempts_of_one_message(conn, ends):
+    """All are kept; the message is what the last one made of it, and was tried first when it was."""
+    outbox.add(conn, [row(1)])
+    first = attempt(1, "pending", error="a\x00b", next_attempt_at=NOW + SECOND)
+    last = attempt(1, ends, 2, started_at=NOW + SECOND, error=None if ends == "delivered" else "HTTP 410")
+    outbox.record(conn, [first, last])
+    told = state(conn, 1)
+    assert (told["status"], told["attempts"], told["first_attempt_at"]) == (ends, 2, NOW)
+    assert told["reason"] == last.error
+    assert conn.execute(select(deliveries.c.attempt).order_by(deliveries.c.attempt)).scalars().all() == [1, 2]
+
+
+def test_what_is_delivered_stays_so(conn):
+    """Neither an earlier nor a later result of the same time takes a delivery back."""
+    outbox.add(conn, [row(1)])
+    outbox.record(conn, [attempt(1), attempt(1, "dead", 2, error="HTTP 500")])
+    outbox.record(conn, [attempt(1, "pending", 3, next_attempt_at=NOW)])
+    assert (state(conn, 1)["status"], state(conn, 1)["attempts"]) == ("delivered", 1)
 
 
 def test_recording_twice_is_recording_once(conn):

@@ -100,13 +100,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="seconds of a latency case")
     parser.add_argument("--database", choices=KINDS, action="append", help="default: both")
     parser.add_argument("--soak", action="store_true", help="also memory over 2 million events")
+    parser.add_argument("--memory", action="store_true", help="print memory alone; RESULTS.md stays as it is")
     parser.add_argument("--dry", action="store_true", help="print, but leave RESULTS.md alone")
     told = parser.parse_args()
     interpreter.settle()  # as `accountd run` does; baseline and limit have it too
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     kinds, count = tuple(told.database or KINDS), whole(told.events)
+    found: dict[str, Any]
     with databases() as dbs:
-        found: dict[str, Any] = {
+        if told.memory:
+            found = {"idle": memory.idle()} | ({"soak": memory.soak(dbs)} if told.soak else {})
+            print("\n".join(report.memory(found)))
+            return
+        found = {
             "machine": report.machine({kind: dbs.version(kind) for kind in kinds}),
             "events": count, "baseline_events": whole(BASELINE), "repeats": told.repeats,
         }  # fmt: skip

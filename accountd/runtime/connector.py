@@ -33,6 +33,8 @@ ANSWER_LEAST = 2.0  # seconds for the answer: a venue that is busy is not dead
 ALREADY = -2035  # this subscription is active
 RENEW_AT = 0.5  # a token is renewed when this part of its life is over
 
+SHARE = 0.5  # of the event loop's time: as much as one of several accounts may take with a stream
+
 KEY_GONE = "key gone"
 KEY_CHANGED = "key changed"
 UNSUBSCRIBED = "unsubscribed"
@@ -150,6 +152,7 @@ class Connector:
         socket.connected = await Watcher.open(
             url, clock.now, clock.clock, wait=self._wait, beat=beat, answer=max(beat, ANSWER_LEAST),
             on_frame=lambda frame, at: self.on_frame(link, socket, frame, at), lost=link.lost,
+            share=1.0 if len(self.settings.accounts) < 2 else SHARE,
         )  # fmt: skip
 
     async def _enter(self, socket: Socket) -> None:

@@ -115,7 +115,8 @@ class AccountRunner:
                 self._say(State.CLOSED, f"broke: {type(error).__name__}")
                 log.exception("session broke", account=self.name)
             self.metrics.reconnects.labels(self.name, self._reason or "failed").inc()
-            await asyncio.sleep(self.backoff.next(lived))
+            flooded, self.intake.flooded = self.intake.flooded, False
+            await asyncio.sleep(self.backoff.longest() if flooded else self.backoff.next(lived))
 
     async def start(self) -> None:
         """Measure the clock, learn the venue's limits, load what is believed, own up to the last crash."""

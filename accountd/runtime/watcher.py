@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import datetime
+from time import perf_counter
 from types import TracebackType
+from typing import Any
 
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from accountd.errors import BadRequest, KeyRefused, RateLimited, VenueError, VenueGone, VenueUnavailable
+from accountd.runtime.allowance import TURN, Allowance
 from accountd.runtime.clock import Clock
 from accountd.runtime.tasks import end
 
@@ -20,7 +23,7 @@ log = structlog.get_logger("accountd.watcher")
 
 MAX_FRAME = 2 * 1024 * 1024  # bytes, many times what a venue sends; a larger one closes with 1009
 Now = Callable[[], datetime]  # the venue's time
-TURN = 64  # frames read in a row before others have their turn: one flood must not hold everybody up
+PIECE = 2_048  # bytes parsed at once: a read of the socket may bring thousands of frames
 QUEUE = 1_024  # frames read ahead; pausing the socket costs two system calls
 REDACTED = "stream refused"
 
@@ -47,6 +50,77 @@ class _Straight(connect):
         return exc
 
 
+class _Paced(ClientConnection):
+    """Parses what arrives piece by piece, within its allowance, and reads no further meanwhile.
+
+    Every frame is parsed in Python: without this the flood on one connection is the silence of all.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.allowance = Allowance()
+        self._rest = bytearray()  # read and not yet parsed
+        self._held = False  # the queue of frames is full
+        self._due: asyncio.TimerHandle | None = None
+
+    @property
+    def behind(self) -> bool:
+        """Say whether more has arrived than was taken."""
+        return self._held or bool(self._rest)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.recv_messages.pause, self.recv_messages.resume = self._hold, self._release
+
+    def data_received(self, data: bytes) -> None:
+        self._rest += data
+        if self._due is None and not self._held:
+            self._parse()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._due is not None:
+            self._due.cancel()
+        rest, self._rest = bytes(self._rest), bytearray()
+        if rest:
+            super().data_received(rest)  # it had arrived
+        super().connection_lost(exc)
+
+    def drop(self) -> None:
+        """Close at once; nothing that has arrived is worth reading."""
+        self._rest.clear()
+        self.transport.abort()
+
+    def _parse(self) -> None:
+        """Parse for one turn; what is left has to wait for the next."""
+        self._due = None
+        began, spent, wait = perf_counter(), 0.0, self.allowance.wait()
+        while self._rest and not self._held and wait <= 0 and spent < TURN:
+            piece = bytes(self._rest[:PIECE])
+            del self._rest[:PIECE]
+            super().data_received(piece)
+            spent = perf_counter() - began
+        self.allowance.spend(spent)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Take the next turn when it is due, or read on when nothing is left."""
+        if self._held:
+            return
+        if not self._rest:
+            self.transport.resume_reading()
+        elif self._due is None:
+            self.transport.pause_reading()
+            self._due = self.loop.call_later(self.allowance.wait(), self._parse)
+
+    def _hold(self) -> None:
+        self._held = True
+        self.transport.pause_reading()
+
+    def _release(self) -> None:
+        self._held = False
+        self._go_on()
+
+
 class Watcher:
     """A connected socket. ``on_frame`` gets every frame's bytes and the time it was read.
 
@@ -55,7 +129,7 @@ class Watcher:
     had certainly arrived.
     """
 
-    def __init__(self, socket: ClientConnection, now: Now, clock: Clock, beat: float, answer: float,
+    def __init__(self, socket: _Paced, now: Now, clock: Clock, beat: float, answer: float,
                  on_frame: Callable[[bytes, datetime], None],
                  lost: asyncio.Event | None = None) -> None:  # fmt: skip
         self.now = now
@@ -74,8 +148,10 @@ class Watcher:
     @classmethod
     async def open(cls, url: str, now: Now, clock: Clock, *, wait: float, beat: float,
                    on_frame: Callable[[bytes, datetime], None], lost: asyncio.Event | None = None,
-                   answer: float | None = None) -> Watcher:  # fmt: skip
+                   answer: float | None = None, share: float = 1.0) -> Watcher:  # fmt: skip
         """Connect and begin to read; a ping may go unanswered for ``answer`` seconds, or for a beat.
+
+        ``share`` is how much of the event loop's time it may take.
 
         Raises:
             VenueError: the handshake was refused or nobody answered; its text never names the URL.
@@ -83,8 +159,10 @@ class Watcher:
         try:
             socket = await _Straight(
                 url, open_timeout=wait, close_timeout=1, ping_interval=None, max_size=MAX_FRAME,
-                max_queue=QUEUE, user_agent_header="accountd",
+                max_queue=QUEUE, user_agent_header="accountd", create_connection=_Paced,
             )  # fmt: skip
+            assert isinstance(socket, _Paced)
+            socket.allowance = Allowance(share)
         except InvalidStatus as error:
             told = error.response
             raise refusal(told.status_code, told.headers.get("Retry-After")) from None
@@ -106,10 +184,11 @@ class Watcher:
         """Stop reading and close; a second call changes nothing."""
         self._lose(reason)
         await end(*self._tasks)
-        with contextlib.suppress(WebSocketException, OSError, TimeoutError):
-            async with asyncio.timeout(2):
-                await self._socket.close()
-        self._socket.transport.abort()
+        if not self._socket.behind:  # or its answer would stand behind all that it has to say
+            with contextlib.suppress(WebSocketException, OSError, TimeoutError):
+                async with asyncio.timeout(2):
+                    await self._socket.close()
+        self._socket.drop()
 
     async def __aenter__(self) -> Watcher:
         return self
@@ -123,6 +202,7 @@ class Watcher:
         self.alive_at = min(self.alive_at, since)
         self._lose(reason)
         self._tasks[0].cancel()
+        self._socket.drop()
 
     def _lose(self, reason: str) -> None:
         if not self.lost.is_set():
@@ -130,16 +210,23 @@ class Watcher:
             self.lost.set()
 
     async def _read(self) -> None:
-        recv, now, on_frame = self._socket.recv, self.now, self._on_frame
+        socket, now, on_frame, allowance = self._socket, self.now, self._on_frame, self._socket.allowance
+        spent = 0.0
         try:
             while True:
-                frame = await recv(decode=False)
+                frame = await socket.recv(decode=False)
+                began = perf_counter()
                 self.frames += 1
-                self.alive_at = moment = now()
+                moment = now()
+                if not socket.behind:
+                    self.alive_at = moment
                 self.last_frame = self.clock.monotonic()
                 on_frame(frame, moment)
-                if self.frames % TURN == 0:
-                    await asyncio.sleep(0)
+                spent += perf_counter() - began
+                if spent > TURN:  # one flood must not hold everybody up
+                    allowance.spend(spent)
+                    spent = 0.0
+                    await asyncio.sleep(allowance.wait())
         except ConnectionClosed as error:
             close = error.rcvd
             self._lose(f"closed {close.code}" if close else "connection lost")

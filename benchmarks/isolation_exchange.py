@@ -26,14 +26,18 @@ REFUSALS = {
     "torn JSON": (200, JSON, b'[{"symbol":"BTCUSDT","orderId":'),
     "huge replies": (200, JSON, b"[" + b'{"symbol":"BTCUSDT","orderId":1},' * 400_000 + b"{}]"),
 }
+READABLE = "readable flood"
 BALANCE = (
     '{"e":"outboundAccountPosition","E":1763000000000,"u":1763000000000,'
     '"B":[{"a":"USDT","f":"100000","l":"0"}]}'
 )
+LEVERAGE = (
+    '{"e":"ACCOUNT_CONFIG_UPDATE","E":1763000000000,"T":1763000000000,"ac":{"s":"BTCUSDT","l":20}}'
+)
 FLOODS = {
     "garbage flood": '{"e":"executionReport","E":',
     "unknown flood": '{"e":"somethingNew","E":1763000000000,"x":[1,2,3]}',
-    "readable flood": BALANCE,
+    READABLE: BALANCE,
     "ping flood": "",
     "huge frames": '{"e":"' + "x" * 8_000_000 + '"}',
 }
@@ -41,19 +45,19 @@ SLOW = {"blackhole": 3600.0, "slow REST": 1.5}
 WAYS = (*REFUSALS, *FLOODS, "endless reconnects", *SLOW)
 
 
-async def flood(socket, way):
+async def flood(socket, way, frame):
     """Send one thing for ever, as fast as it is taken."""
     with contextlib.suppress(ConnectionClosed):
         while True:
             for _ in range(AT_ONCE):
-                await (socket.ping() if way == "ping flood" else socket.send(FLOODS[way]))
+                await (socket.ping() if way == "ping flood" else socket.send(frame))
             await asyncio.sleep(0)
 
 
 @contextlib.asynccontextmanager
-async def flooding(socket, way):
+async def flooding(socket, way, frame):
     """Flood a connection meanwhile, if that is the way it is broken."""
-    task = asyncio.create_task(flood(socket, way)) if way in FLOODS else None
+    task = asyncio.create_task(flood(socket, way, frame)) if way in FLOODS else None
     try:
         yield
     finally:
@@ -93,7 +97,7 @@ class Spot(SecondSpot):
         if self.way == "endless reconnects":
             socket.transport.abort()
             return
-        async with flooding(socket, self.way):
+        async with flooding(socket, self.way, FLOODS.get(self.way)):
             await super()._serve(socket)
 
 
@@ -117,7 +121,8 @@ class Usdm(Exchange):
         self.happen("fill", self.ledger.numbers)
 
     async def _socket(self, connection):
-        async with flooding(connection, self.way):
+        frame = LEVERAGE if self.way == READABLE else FLOODS.get(self.way)
+        async with flooding(connection, self.way, frame):
             await super()._socket(connection)
 
 

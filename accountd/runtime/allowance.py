@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter
+from time import perf_counter, thread_time
 
 TURN = 0.001  # seconds of work in a row before others have their turn
 BURST = 0.05  # seconds of work that may be done ahead: an honest burst is not slowed
@@ -12,11 +12,13 @@ BURST = 0.05  # seconds of work that may be done ahead: an honest burst is not s
 class Allowance:
     """Earns ``share`` seconds of work in every second, and keeps at most ``BURST`` of them.
 
-    With a share of 1 nothing is ever waited for.
+    With a share of 1 nothing is ever waited for. ``worked`` is the clock by which work is measured: where
+    it counts, time in which the thread had to wait for others is not its own.
     """
 
     def __init__(self, share: float = 1.0, clock: Callable[[], float] = perf_counter) -> None:
         self.share = share
+        self.worked = perf_counter if share >= 1.0 else thread_time
         self._clock = clock
         self._left = BURST
         self._at = clock()

@@ -15,7 +15,6 @@ from accountd.runtime.omissions import Omissions
 from accountd.runtime.recorder import Recorder
 from accountd.venues.base import ACK, UNDECODABLE, Decoded, Venue
 
-NONSENSE = 1_000  # frames in a second that mean nothing: what sends them is not worth listening to
 MEANINGLESS = (UNDECODABLE, "unknown:")
 LITE_WAIT = 3.0  # seconds that a TRADE_LITE may be ahead of its execution report
 MOST_HINTS = 1_000
@@ -46,15 +45,12 @@ class Intake:
         self.transfer_due = False  # ... a transfer: it does not wait for more
         self.balances_due = False  # a balance moved by an amount that is not told absolutely
         self.omissions = Omissions()
-        self.flooded = False  # a link was ended for its nonsense
         self._lite: dict[tuple[str, str], float] = {}
-        self._bent = 0  # frames that meant nothing since ...
-        self._bent_since = (float("-inf"), clock.now())
 
     def take(self, link: Link, socket: Socket, frame: bytes, at: datetime) -> None:
         """Take one frame; ``at`` is the venue time at which it was read."""
         decoded = self.venue.decode(frame, at, socket.lanes)
-        if decoded.kind.startswith(MEANINGLESS) and not self._bears(link, socket, at):
+        if decoded.kind.startswith(MEANINGLESS) and not socket.watcher.bears():
             return
         raw = self.venue.redact(frame, self.keys)
         telling = Telling(
@@ -71,7 +67,7 @@ class Intake:
             else:
                 self.on_control(link, socket, decoded)
             return
-        if decoded.told:
+        if decoded.told and not socket.aside:
             link.proven_at = at
         now = self.clock.monotonic()
         for told in decoded.told:
@@ -82,22 +78,6 @@ class Intake:
                 if self.venue.income_follows_fills:
                     self.income_due.set()
                 self._lite.pop((told.symbol, told.trade_id), None)
-
-    def _bears(self, link: Link, socket: Socket, at: datetime) -> bool:
-        """Count a frame that means nothing; a flood of them ends the link, and the rest is not kept.
-
-        It would cost every other account its time, and tells nothing that a sweep does not.
-        """
-        now = self.clock.monotonic()
-        if now - self._bent_since[0] > 1.0:
-            self._bent, self._bent_since = 0, (now, at)
-        self._bent += 1
-        if self._bent <= NONSENSE:
-            return True
-        if not link.lost.is_set():
-            self.flooded = True
-            socket.watcher.give_up("nothing that comes can be read", self._bent_since[1])
-        return False
 
     def find_omissions(self) -> None:
         """Turn what the stream shows to have dropped into hints: a TRADE_LITE whose execution report never

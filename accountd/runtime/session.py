@@ -115,7 +115,7 @@ class AccountRunner:
                 self._say(State.CLOSED, f"broke: {type(error).__name__}")
                 log.exception("session broke", account=self.name)
             self.metrics.reconnects.labels(self.name, self._reason or "failed").inc()
-            flooded, self.intake.flooded = self.intake.flooded, False
+            flooded, self.connector.flooded = self.connector.flooded, False
             await asyncio.sleep(self.backoff.longest() if flooded else self.backoff.next(lived))
 
     async def start(self) -> None:
@@ -305,7 +305,11 @@ class AccountRunner:
         if link is not self.link:
             return
         if decoded.control == KEY_EXPIRED:
-            if decoded.listen_key in (None, socket.key):
+            if decoded.listen_key not in (None, socket.key):
+                return
+            if socket.aside:
+                socket.watcher.give_up("key expired", self.rest.clock.now())
+            else:
                 self._ask_turn("key expired")
         elif decoded.control == SHUTDOWN:
             self._ask_turn(SHUTTING)

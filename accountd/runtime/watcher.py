@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from datetime import datetime
-from time import perf_counter
 from types import TracebackType
 from typing import Any
 
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Event
 
 from accountd.errors import BadRequest, KeyRefused, RateLimited, VenueError, VenueGone, VenueUnavailable
 from accountd.runtime.allowance import TURN, Allowance
@@ -24,6 +25,8 @@ log = structlog.get_logger("accountd.watcher")
 MAX_FRAME = 2 * 1024 * 1024  # bytes, many times what a venue sends; a larger one closes with 1009
 Now = Callable[[], datetime]  # the venue's time
 PIECE = 2_048  # bytes parsed at once: a read of the socket may bring thousands of frames
+NONSENSE = 1_000  # frames in a second that mean nothing: what sends them is not worth listening to
+FLOOD = "nothing that comes can be read"
 QUEUE = 1_024  # frames read ahead; pausing the socket costs two system calls
 REDACTED = "stream refused"
 
@@ -62,6 +65,7 @@ class _Paced(ClientConnection):
         self._rest = bytearray()  # read and not yet parsed
         self._held = False  # the queue of frames is full
         self._due: asyncio.TimerHandle | None = None
+        self.on_ping: Callable[[], object] = lambda: None  # no reader gets to see one
 
     @property
     def behind(self) -> bool:
@@ -85,6 +89,11 @@ class _Paced(ClientConnection):
             super().data_received(rest)  # it had arrived
         super().connection_lost(exc)
 
+    def process_event(self, event: Event) -> None:
+        super().process_event(event)
+        if isinstance(event, Frame) and event.opcode is Opcode.PING:
+            self.on_ping()
+
     def drop(self) -> None:
         """Close at once; nothing that has arrived is worth reading."""
         self._rest.clear()
@@ -93,12 +102,14 @@ class _Paced(ClientConnection):
     def _parse(self) -> None:
         """Parse for one turn; what is left has to wait for the next."""
         self._due = None
-        began, spent, wait = perf_counter(), 0.0, self.allowance.wait()
-        while self._rest and not self._held and wait <= 0 and spent < TURN:
+        worked, wait = self.allowance.worked, self.allowance.wait()
+        began = worked()
+        spent = 0.0
+        while self._rest and not self._held and wait <= 0 and spent <= TURN:
             piece = bytes(self._rest[:PIECE])
             del self._rest[:PIECE]
             super().data_received(piece)
-            spent = perf_counter() - began
+            spent = worked() - began
         self.allowance.spend(spent)
         self._go_on()
 
@@ -122,7 +133,8 @@ class _Paced(ClientConnection):
 
 
 class Watcher:
-    """A connected socket. ``on_frame`` gets every frame's bytes and the time it was read.
+    """A connected socket. ``on_frame`` gets every frame's bytes and the time it was read; ``on_flood`` hears
+    that it was given up for its nonsense.
 
     ``lost`` is set, with a reason, when the socket is closed or its peer is dead; sockets that stand and
     fall together share it. ``alive_at`` is the last moment (venue time) at which everything sent before it
@@ -130,8 +142,8 @@ class Watcher:
     """
 
     def __init__(self, socket: _Paced, now: Now, clock: Clock, beat: float, answer: float,
-                 on_frame: Callable[[bytes, datetime], None],
-                 lost: asyncio.Event | None = None) -> None:  # fmt: skip
+                 on_frame: Callable[[bytes, datetime], None], lost: asyncio.Event | None = None,
+                 on_flood: Callable[[], None] | None = None) -> None:  # fmt: skip
         self.now = now
         self.clock = clock
         self.alive_at = now()
@@ -143,12 +155,17 @@ class Watcher:
         self._beat = beat
         self._answer = answer
         self._on_frame = on_frame
+        self._on_flood = on_flood
+        self._noise = 0  # frames that meant nothing since ...
+        self._noise_since = (float("-inf"), self.alive_at)
+        socket.on_ping = self.bears
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     async def open(cls, url: str, now: Now, clock: Clock, *, wait: float, beat: float,
                    on_frame: Callable[[bytes, datetime], None], lost: asyncio.Event | None = None,
-                   answer: float | None = None, share: float = 1.0) -> Watcher:  # fmt: skip
+                   answer: float | None = None, share: float = 1.0,
+                   on_flood: Callable[[], None] | None = None) -> Watcher:  # fmt: skip
         """Connect and begin to read; a ping may go unanswered for ``answer`` seconds, or for a beat.
 
         ``share`` is how much of the event loop's time it may take.
@@ -168,7 +185,7 @@ class Watcher:
             raise refusal(told.status_code, told.headers.get("Retry-After")) from None
         except (OSError, TimeoutError, WebSocketException) as error:
             raise VenueUnavailable(f"stream does not connect: {type(error).__name__}") from None
-        watcher = cls(socket, now, clock, beat, beat if answer is None else answer, on_frame, lost)
+        watcher = cls(socket, now, clock, beat, beat if answer is None else answer, on_frame, lost, on_flood)
         watcher._tasks = [
             asyncio.create_task(watcher._read(), name="accountd-read"),
             asyncio.create_task(watcher._ping(), name="accountd-ping"),
@@ -204,6 +221,23 @@ class Watcher:
         self._tasks[0].cancel()
         self._socket.drop()
 
+    def bears(self) -> bool:
+        """Count a frame that means nothing, and say whether it is worth keeping; too many end the connection.
+
+        A flood of them would cost every other account its time, and tells nothing that a sweep does not.
+        """
+        now = self.clock.monotonic()
+        if now - self._noise_since[0] > 1.0:
+            self._noise, self._noise_since = 0, (now, self.now())
+        self._noise += 1
+        if self._noise <= NONSENSE:
+            return True
+        if not self.lost.is_set():
+            self.give_up(FLOOD, self._noise_since[1])
+            if self._on_flood is not None:
+                self._on_flood()
+        return False
+
     def _lose(self, reason: str) -> None:
         if not self.lost.is_set():
             self.reason = reason
@@ -211,18 +245,18 @@ class Watcher:
 
     async def _read(self) -> None:
         socket, now, on_frame, allowance = self._socket, self.now, self._on_frame, self._socket.allowance
-        spent = 0.0
+        worked, spent = allowance.worked, 0.0
         try:
             while True:
                 frame = await socket.recv(decode=False)
-                began = perf_counter()
+                began = worked()
                 self.frames += 1
                 moment = now()
                 if not socket.behind:
                     self.alive_at = moment
                 self.last_frame = self.clock.monotonic()
                 on_frame(frame, moment)
-                spent += perf_counter() - began
+                spent += worked() - began
                 if spent > TURN:  # one flood must not hold everybody up
                     allowance.spend(spent)
                     spent = 0.0

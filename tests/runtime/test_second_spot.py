@@ -1,6 +1,7 @@
 """The daemon against a second spot exchange, which was written from the venue's pages alone."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -206,6 +207,8 @@ async def test_a_flood_of_nonsense_ends_the_link_and_leaves_a_gap(sqlite_url, tm
         reason = tables.sessions.c.close_reason == "nothing that comes can be read"
         await world.until(lambda: world.rows(tables.sessions, reason), 30)
         await world.until(world.live, 30)
+        first, second = sorted(world.rows(tables.sessions), key=lambda row: row["opened_at"])
+        assert second["opened_at"] - first["closed_at"] > timedelta(seconds=0.2)  # half of RECONNECT_MAX
         await world.agreed(30)
         await world.rang()
         assert len(world.rows(tables.journal, tables.journal.c.kind == "undecodable")) < 8_000

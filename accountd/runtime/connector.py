@@ -42,7 +42,7 @@ ALREADY = -2035  # this subscription is active
 RENEW_AT = 0.5  # a token is renewed when this part of its life is over
 
 SKEWS = 2  # times that a request is signed anew because its timestamp was refused
-SHARE = 0.25  # of the event loop's time: as much as one of several accounts may take with a stream
+SHARE = 0.1  # of the event loop's time: as much as one of several accounts may take with a stream
 
 KEY_GONE = "key gone"
 KEY_CHANGED = "key changed"

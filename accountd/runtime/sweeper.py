@@ -21,6 +21,7 @@ from accountd.core.told import (
 from accountd.errors import BadRequest, VenueError
 from accountd.runtime import history, proof
 from accountd.runtime.budget import Priority
+from accountd.runtime.explaining import explain
 from accountd.runtime.recorder import Ledger, Recorder
 from accountd.runtime.rest import RestClient
 from accountd.runtime.rounds import Cursors, Ground, Read, Round, Step, weights
@@ -90,6 +91,7 @@ class Sweeper:
             await self._each_symbol(job, await self._likely(job), cursors, step)
             if not seam:
                 await proof.vanished(self, job)
+            await explain(self, job)
             await proof.prove(self, job, cursors)
             if priority is Priority.SWEEP:
                 self.cost = job.cost

@@ -7,7 +7,9 @@ import pytest
 
 from accountd.store import tables
 from tests.second_spot_exchange import SecondSpot
+from tests.second_spot_ledger import text
 from tests.second_spot_world import SecondWorld
+from tests.world import ms
 
 
 def life(spot, times=1):
@@ -178,6 +180,48 @@ async def test_every_fault_heals(sqlite_url, tmp_path, fault):
         assert not [one for one in exchange.rest.refused if one[1:] != (404, None)]
         errors = world.rows(tables.findings, tables.findings.c.severity == "error")
         assert not [row for row in errors if row["resolved_at"] is None]
+
+
+async def test_what_became_of_an_order_meanwhile_is_found(sqlite_url, tmp_path):
+    """Amendments and prevented trades that no stream told of are events all the same, each of them once.
+
+    Only orders of which REST shows more than was told are asked about, and only once.
+    """
+    exchange = SecondSpot()
+    async with SecondWorld(sqlite_url, exchange, tmp_path) as world:
+        ledger = exchange.ledger
+
+        async def orders_agree():
+            await world.until(lambda: "orders" not in world.differences(), 15)
+
+        heard, away, own = (ledger.place("ETHBTC", "SELL", size, "0.05") for size in ("5", "6", "7"))
+        ledger.amend(heard, "4")
+        ledger.prevent(heard, "1")
+        await orders_agree()
+        exchange.cut(0.5)
+        for change, order, quantity in (
+            (ledger.amend, away, "5"), (ledger.prevent, own, "1"), (ledger.amend, away, "3"),
+            (ledger.prevent, own, "2"),
+        ):  # fmt: skip
+            change(order, quantity)
+            await asyncio.sleep(0.003)
+        await world.until(lambda: not world.live())
+        await world.until(world.live, 15)
+        ledger.fill(away, "1")
+        ledger.amend(away, "2")
+        await orders_agree()
+        told = {"REPLACED": [], "TRADE_PREVENTION": []}
+        for row in world.rows(tables.order_events):
+            if row["execution_type"] in told:
+                said = text(row["quantity"]) if row["execution_type"] == "REPLACED" else ""
+                told[row["execution_type"]].append((row["order_id"], ms(row["event_time"]), said))
+        amended = [(str(one["order"]), one["at"], text(one["to"])) for one in ledger.amendments]
+        assert sorted(told["REPLACED"]) == sorted(amended)
+        prevented = [(str(one["order"]), one["at"], "") for one in ledger.prevented]
+        assert sorted(told["TRADE_PREVENTION"]) == sorted(prevented)
+        asked = [path for _, path in exchange.rest.asked]
+        assert asked.count("/api/v3/order/amendments") == 1
+        assert asked.count("/api/v3/myPreventedMatches") == 1
 
 
 async def test_a_flood_of_nonsense_is_kept_and_costs_no_row(sqlite_url, tmp_path):

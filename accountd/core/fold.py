@@ -179,6 +179,8 @@ class Fold:
         return len(known) > before
 
     def _append_event(self, key: OrderKey, told: Order, count: int, fresh: bool) -> int:
+        if not fresh and told.execution_type is not None:
+            return count  # a history told the event before
         if not fresh:  # REST told a new state: an event of its own, unless a stream event said the same
             filled, price, quantity = told.filled_quantity, told.price, told.quantity
             name = event_key(None, told.status, filled, price, quantity, told.updated_at)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import perf_counter, thread_time
 
 TURN = 0.001  # seconds of work in a row before others have their turn
-BURST = 0.02  # seconds of work that may be done ahead: an honest burst is not slowed
+BURST = 0.005  # seconds of work that may be done ahead: an honest burst is not slowed
 
 
 class Allowance:

@@ -15,7 +15,7 @@ from accountd.runtime.omissions import Omissions
 from accountd.runtime.recorder import Recorder
 from accountd.venues.base import ACK, UNDECODABLE, Decoded, Venue
 
-MEANINGLESS = (UNDECODABLE, "unknown:")
+UNKNOWN = "unknown:"
 LITE_WAIT = 3.0  # seconds that a TRADE_LITE may be ahead of its execution report
 MOST_HINTS = 1_000
 MOST_LITE = 10_000
@@ -50,7 +50,9 @@ class Intake:
     def take(self, link: Link, socket: Socket, frame: bytes, at: datetime) -> None:
         """Take one frame; ``at`` is the venue time at which it was read."""
         decoded = self.venue.decode(frame, at, socket.lanes)
-        if decoded.kind.startswith(MEANINGLESS) and not socket.watcher.bears():
+        if decoded.kind == UNDECODABLE and not socket.watcher.bears():
+            return
+        if decoded.kind.startswith(UNKNOWN) and not socket.watcher.bears(1):
             return
         raw = self.venue.redact(frame, self.keys)
         telling = Telling(

@@ -10,7 +10,7 @@ from accountd.core.told import Telling
 from accountd.runtime.batch import Batch, Job
 
 BATCH = 1_000  # tellings in one transaction at most
-SHARED = 50  # ... where several accounts share the writer: a fill waits for the transaction under way
+SHARED = 100  # ... where several accounts share the writer: a fill waits for the transaction under way
 
 
 class Lines:

@@ -25,7 +25,8 @@ log = structlog.get_logger("accountd.watcher")
 MAX_FRAME = 2 * 1024 * 1024  # bytes, many times what a venue sends; a larger one closes with 1009
 Now = Callable[[], datetime]  # the venue's time
 PIECE = 2_048  # bytes parsed at once: a read of the socket may bring thousands of frames
-NONSENSE = 1_000  # frames in a second that mean nothing: what sends them is not worth listening to
+NONSENSE = 1_000  # in a second: what sends so much that means nothing is not worth listening to
+TORN = 5  # ... of which a frame that cannot be read, or a ping, makes so much; one of an unknown event 1
 FLOOD = "nothing that comes can be read"
 QUEUE = 1_024  # frames read ahead; pausing the socket costs two system calls
 REDACTED = "stream refused"
@@ -156,7 +157,7 @@ class Watcher:
         self._answer = answer
         self._on_frame = on_frame
         self._on_flood = on_flood
-        self._noise = 0  # frames that meant nothing since ...
+        self._noise = 0  # how much meant nothing since ...
         self._noise_since = (float("-inf"), self.alive_at)
         socket.on_ping = self.bears
         self._tasks: list[asyncio.Task[None]] = []
@@ -221,7 +222,7 @@ class Watcher:
         self._tasks[0].cancel()
         self._socket.drop()
 
-    def bears(self) -> bool:
+    def bears(self, much: int = TORN) -> bool:
         """Count a frame that means nothing, and say whether it is worth keeping; too many end the connection.
 
         A flood of them would cost every other account its time, and tells nothing that a sweep does not.
@@ -229,7 +230,7 @@ class Watcher:
         now = self.clock.monotonic()
         if now - self._noise_since[0] > 1.0:
             self._noise, self._noise_since = 0, (now, self.now())
-        self._noise += 1
+        self._noise += much
         if self._noise <= NONSENSE:
             return True
         if not self.lost.is_set():

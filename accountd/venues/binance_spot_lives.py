@@ -56,6 +56,8 @@ def prevented(row: PreventedRow, as_of: datetime, market: str) -> list[Told]:
         (row.symbol, row.taker_order_id, row.taker_prevented_quantity),
         (row.maker_symbol or row.symbol, row.maker_order_id, row.maker_prevented_quantity),
     )
+    if not (row.maker_prevented_quantity or row.taker_prevented_quantity):
+        raise ValueError("a prevented match that took nothing from anybody")
     return [
         Happened(
             market=market, symbol=symbol, kind="order", order_id=str(number), execution_type=PREVENTED,

@@ -16,7 +16,7 @@ from accountd.errors import Banned, ClockSkew, KeyRefused, VenueUnavailable
 from accountd.runtime.backoff import ConnectBudget
 from accountd.runtime.budget import Budget, Priority
 from accountd.runtime.clock import SystemClock
-from accountd.runtime.connector import KEY_GONE, UNSUBSCRIBED, Connector
+from accountd.runtime.connector import KEY_GONE, SHARE, UNSUBSCRIBED, Connector
 from accountd.runtime.rest import RestClient
 from accountd.venues import open_venue
 from accountd.venues.base import ACK, Reply, from_ms, to_ms
@@ -166,6 +166,17 @@ async def test_a_refused_timestamp_is_corrected_on_the_same_connection(times):
             assert len(api.asked) == times + 1
             await link.close("done")
         assert api.sockets == 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+async def test_one_of_several_accounts_gets_its_share(several):
+    """Whoever is alone takes all the time there is; one of several takes a part of it."""
+    other = {"VENUE": "binance-us", "API_KEY": "K" * 64, "API_SECRET": "S" * 64} if several else {}
+    more = {f"ACCOUNTD_ACCOUNTS__OTHER__{name}": value for name, value in other.items()}
+    async with stage(Api(), **more) as (connector, _):
+        link = await connector.connect()
+        assert link.sockets[0].watcher._socket.allowance.share == (SHARE if several else 1.0)
+        await link.close("done")
 
 
 async def test_a_ban_on_the_socket_stops_rest():

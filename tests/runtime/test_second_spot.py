@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from accountd.runtime.backoff import Backoff
 from accountd.store import tables
 from tests.second_spot_exchange import SecondSpot
 from tests.second_spot_ledger import text
@@ -239,8 +240,12 @@ async def test_a_flood_of_nonsense_is_kept_and_costs_no_row(sqlite_url, tmp_path
         assert len(kept) == 150 * len(exchange.sessions)
 
 
-async def test_a_flood_of_nonsense_ends_the_link_and_leaves_a_gap(sqlite_url, tmp_path):
-    """Far more than a venue's noise ends the connection: what is not kept lies in a gap, and is caught up."""
+async def test_a_flood_of_nonsense_ends_the_link_and_leaves_a_gap(sqlite_url, tmp_path, monkeypatch):
+    """Far more than a venue's noise ends the connection: what is not kept lies in a gap, and is caught up.
+
+    The next connection waits for long, however short the usual pause is.
+    """
+    monkeypatch.setattr(Backoff, "next", lambda self, lived=0.0: 0.0)
     exchange = SecondSpot()
     async with SecondWorld(sqlite_url, exchange, tmp_path) as world:
         life(exchange)
@@ -252,7 +257,7 @@ async def test_a_flood_of_nonsense_ends_the_link_and_leaves_a_gap(sqlite_url, tm
         await world.until(lambda: world.rows(tables.sessions, reason), 30)
         await world.until(world.live, 30)
         first, second = sorted(world.rows(tables.sessions), key=lambda row: row["opened_at"])
-        assert second["opened_at"] - first["closed_at"] > timedelta(seconds=0.2)  # half of RECONNECT_MAX
+        assert second["opened_at"] - first["closed_at"] > timedelta(seconds=0.24)  # half of RECONNECT_MAX
         await world.agreed(30)
         await world.rang()
         assert len(world.rows(tables.journal, tables.journal.c.kind == "undecodable")) < 8_000

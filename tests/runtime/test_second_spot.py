@@ -7,6 +7,7 @@ import pytest
 
 from accountd.runtime.backoff import Backoff
 from accountd.store import tables
+from tests.runtime.test_replay import replayed
 from tests.second_spot_exchange import SecondSpot
 from tests.second_spot_ledger import text
 from tests.second_spot_world import SecondWorld
@@ -223,6 +224,8 @@ async def test_what_became_of_an_order_meanwhile_is_found(sqlite_url, tmp_path):
         asked = [path for _, path in exchange.rest.asked]
         assert asked.count("/api/v3/order/amendments") == 1
         assert asked.count("/api/v3/myPreventedMatches") == 1
+    done = replayed(sqlite_url, f"sqlite:///{tmp_path / 'copy.db'}", 20)
+    assert (done.notes, sum(done.different.values())) == ([], 0)
 
 
 async def test_a_flood_of_nonsense_is_kept_and_costs_no_row(sqlite_url, tmp_path):

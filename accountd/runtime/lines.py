@@ -32,7 +32,10 @@ class Lines:
         ticket = next(self._tickets)
         telling = item if isinstance(item, Telling) else item.telling
         if telling is not None:
-            self._lines.setdefault(telling.account_id, deque()).append((ticket, item))
+            line = self._lines.get(telling.account_id)
+            if line is None:
+                line = self._lines[telling.account_id] = deque()
+            line.append((ticket, item))
         elif isinstance(item, Job):
             self._jobs.append((ticket, item))
 

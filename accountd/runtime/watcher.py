@@ -24,7 +24,8 @@ log = structlog.get_logger("accountd.watcher")
 
 MAX_FRAME = 2 * 1024 * 1024  # bytes, many times what a venue sends; a larger one closes with 1009
 Now = Callable[[], datetime]  # the venue's time
-PIECE = 2_048  # bytes parsed at once: a read of the socket may bring thousands of frames
+# Bytes parsed at once: a read of the socket may bring thousands of frames, and each piece costs by itself.
+LEAST, MOST = 512, 16_384
 NONSENSE = 1_000  # in a second: what sends so much that means nothing is not worth listening to
 TORN = 5  # ... of which a frame that cannot be read, or a ping, makes so much; one of an unknown event 1
 FLOOD = "nothing that comes can be read"
@@ -64,6 +65,7 @@ class _Paced(ClientConnection):
         super().__init__(*args, **options)
         self.allowance = Allowance()
         self._rest = bytearray()  # read and not yet parsed
+        self._piece = 4 * LEAST  # how much of it is parsed at once, as its frames turn out to cost
         self._held = False  # the queue of frames is full
         self._due: asyncio.TimerHandle | None = None
         self.on_ping: Callable[[], object] = lambda: None  # no reader gets to see one
@@ -105,12 +107,17 @@ class _Paced(ClientConnection):
         self._due = None
         worked, wait = self.allowance.worked, self.allowance.wait()
         began = worked()
-        spent = 0.0
+        spent = before = 0.0
         while self._rest and not self._held and wait <= 0 and spent <= TURN:
-            piece = bytes(self._rest[:PIECE])
-            del self._rest[:PIECE]
+            size, before = self._piece, spent
+            piece = bytes(self._rest[:size])
+            del self._rest[:size]
             super().data_received(piece)
             spent = worked() - began
+            if spent - before > TURN / 2:
+                self._piece = max(LEAST, size // 2)
+            elif spent - before < TURN / 8 and len(piece) == size:
+                self._piece = min(MOST, size * 2)
         self.allowance.spend(spent)
         self._go_on()
 

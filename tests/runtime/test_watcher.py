@@ -375,7 +375,7 @@ async def test_a_flood_is_parsed_a_piece_at_a_time(monkeypatch):
                 parsed = watcher.frames + len(watcher._socket.recv_messages.frames)
                 jumps.append(parsed - last)
                 last = parsed
-    assert max(jumps) <= 2_048 // 3 + 1  # a frame has three bytes
+    assert max(jumps) <= 2_048 // 3 + 1  # a frame has three bytes, the first piece 2 KiB
 
 
 async def test_one_of_several_takes_its_share_of_the_time():

@@ -1,7 +1,8 @@
-"""What a broken account costs a healthy one: receipt to commit, alone and beside it, in the same run.
+"""What a broken account costs a healthy one: the healthy one's waits alone and beside it, in the same run.
 
-``python -m benchmarks.isolation``: both accounts live in one daemon on SQLite; every way of being broken is
-measured next to a run without the broken account.
+``python -m benchmarks.isolation``: both accounts live in one daemon on SQLite, each with an exchange in a
+process of its own; every way of being broken is measured next to a run without the broken account. Figures of
+ways that were not measured this time are kept from the last.
 """
 
 import argparse
@@ -10,7 +11,8 @@ import json
 import logging
 import sys
 import tempfile
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,59 +26,58 @@ from accountd.core.states import State
 from accountd.runtime import interpreter
 from accountd.runtime.daemon import Daemon
 from benchmarks import report
-from benchmarks.isolation_exchange import WAYS
-from tests.second_spot_keys import API_KEY, SECRET
+from benchmarks.isolation_exchange import FLOODS, WAYS
 
 HERE = Path(__file__).parent
 READY = 20.0  # seconds until the healthy account is LIVE
-WARM = 1.0
-LIVE_SINCE = "SELECT julianday(min(live_at)) FROM sessions WHERE account_id = 'well'"
+WARM = timedelta(seconds=1)
+LIVE_SINCE = "SELECT min(live_at) FROM sessions WHERE account_id = 'well'"
+FILLS = (
+    "SELECT received_at, committed_at, traded_at FROM fills "
+    "WHERE account_id = 'well' AND source = 'stream'"
+)
+SHORT = {
+    "SETTLE_AFTER": "500ms", "SWEEP_INTERVAL": "2s", "STALE_AFTER": "1s", "RECONNECT_MAX": "500ms",
+    "REQUEST_TIMEOUT": "2s", "RECHECK_AFTER": "500ms", "CONNECT_BUDGET": "1000/5m", "WEB__LISTEN": "",
+}  # fmt: skip
+NAMES = ("alone_p50", "alone_p99", "beside_p50", "beside_p99", "alone_told_p99", "beside_told_p99")
+Waits = list[tuple[float, float]]  # ms from receipt and from execution to the commit
 
 
 @asynccontextmanager
-async def exchanges(way: str) -> Any:
-    """Start both exchanges; yield their addresses."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.isolation_exchange", "--way", way, cwd=HERE.parent,
+async def process(*arguments: str) -> Any:
+    """Start an exchange, or a reader; yield what it says of itself."""
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "benchmarks.isolation_exchange", *arguments, cwd=HERE.parent,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    assert process.stdout is not None
+    assert other.stdout is not None
     try:
-        yield json.loads(await process.stdout.readline())
+        yield json.loads(await other.stdout.readline())
     finally:
-        process.kill()
-        await process.wait()
+        other.kill()
+        await other.wait()
 
 
-def settings(folder: Path, addresses: list[str], beside: bool) -> config.Settings:
+def settings(folder: Path, accounts: dict[str, dict[str, str]]) -> config.Settings:
     """Return the settings of one or two accounts."""
-    env = {
-        "ACCOUNTD_DATABASE_URL": f"sqlite:///{folder}/accountd.db", "ACCOUNTD_WEB__LISTEN": "",
-        "ACCOUNTD_SETTLE_AFTER": "500ms", "ACCOUNTD_SWEEP_INTERVAL": "2s", "ACCOUNTD_STALE_AFTER": "1s",
-        "ACCOUNTD_RECONNECT_MAX": "500ms", "ACCOUNTD_REQUEST_TIMEOUT": "2s",
-        "ACCOUNTD_RECHECK_AFTER": "500ms", "ACCOUNTD_CONNECT_BUDGET": "1000/5m",
-    }  # fmt: skip
-    accounts = {"WELL": ("binance-spot", *addresses[:2])}
-    if beside:
-        accounts["BROKEN"] = ("binance-us", *addresses[2:])
-    for name, (venue, rest, socket) in accounts.items():
-        own = {"VENUE": venue, "API_KEY": API_KEY, "API_SECRET": SECRET, "REST_URL": rest,
-               "WS_API_URL": socket, "STREAM_URL": socket}  # fmt: skip
-        env |= {f"ACCOUNTD_ACCOUNTS__{name}__{key}": value for key, value in own.items()}
-    return config.load(env, env_file=None)
+    env = {"DATABASE_URL": f"sqlite:///{folder}/accountd.db", **SHORT}
+    for name, own in accounts.items():
+        env |= {f"ACCOUNTS__{name.upper()}__{key}": value for key, value in own.items()}
+    return config.load({f"ACCOUNTD_{key}": value for key, value in env.items()}, env_file=None)
 
 
-def waits(folder: Path) -> list[float]:
-    """Return receipt to commit of every fill that the stream told, in ms, but for the first moments."""
+def waits(folder: Path) -> Waits:
+    """Return the waits of every fill that the stream told, but for the first moments."""
     engine = create_engine(f"sqlite:///{folder}/accountd.db")
-    query = (
-        "SELECT (julianday(committed_at) - julianday(received_at)) * 86400000 FROM fills "
-        "WHERE account_id = 'well' AND source = 'stream' AND julianday(received_at) > :since"
-    )
     with engine.connect() as connection:
-        live = connection.execute(text(LIVE_SINCE)).scalar_one()
-        found = connection.execute(text(query), {"since": (live or 0) + WARM / 86400})
-        return [row[0] for row in found]
+        live = datetime.fromisoformat(connection.execute(text(LIVE_SINCE)).scalar_one())
+        rows = [tuple(map(datetime.fromisoformat, row)) for row in connection.execute(text(FILLS))]
+    return [
+        ((committed - received) / timedelta(milliseconds=1), (committed - traded) / timedelta(milliseconds=1))
+        for received, committed, traded in rows
+        if received > live + WARM
+    ]
 
 
 async def live(health: Health) -> None:
@@ -85,19 +86,54 @@ async def live(health: Health) -> None:
         await asyncio.sleep(0.05)
 
 
-async def run(way: str, beside: bool, seconds: float) -> list[float]:
-    """Follow the accounts for a while; return the healthy one's waits."""
-    with tempfile.TemporaryDirectory() as name:
-        async with exchanges(way) as addresses:
-            health, stop = Health(), asyncio.Event()
-            daemon = Daemon(settings(Path(name), addresses, beside), health=health)
-            task = asyncio.create_task(daemon.run(stop))
-            async with asyncio.timeout(READY):
-                await live(health)
-            await asyncio.sleep(WARM + seconds)
-            stop.set()
-            await task
-        return waits(Path(name))
+async def run(pair: tuple[str, str], way: str, seconds: float, control: bool = False) -> Waits:
+    """Follow the accounts for a while; return the healthy one's waits.
+
+    Without a ``way`` there is only the healthy one; as a ``control`` the flood goes to a process that is
+    not the daemon.
+    """
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        accounts = {"well": await stack.enter_async_context(process("--venue", pair[0]))}
+        if way:
+            broken = await stack.enter_async_context(process("--venue", pair[1], "--way", way))
+            if control:
+                await stack.enter_async_context(process("--read", f"{broken['STREAM_URL']}/ws-api/v3"))
+            else:
+                accounts["broken"] = broken
+        health, stop = Health(), asyncio.Event()
+        daemon = Daemon(settings(folder, accounts), health=health)
+        task = asyncio.create_task(daemon.run(stop))
+        async with asyncio.timeout(READY):
+            await live(health)
+        await asyncio.sleep(WARM.total_seconds() + seconds)
+        stop.set()
+        await task
+        return waits(folder)
+
+
+def measure(pair: tuple[str, str], way: str, seconds: float, repeats: int) -> dict[str, Any]:
+    """Measure one way of being broken; return its row."""
+    found: dict[str, Waits] = {"alone": [], "beside": [], "control": []}
+    for _ in range(repeats):
+        found["alone"] += asyncio.run(run(pair, "", seconds))
+        found["beside"] += asyncio.run(run(pair, way, seconds))
+        if way in FLOODS and pair[1] == "spot":  # its address needs no key
+            found["control"] += asyncio.run(run(pair, way, seconds, control=True))
+    row: dict[str, Any] = {"way": way, "pair": " beside ".join(pair), "fills": len(found["beside"])}
+    for name, told in found.items():
+        if told:
+            received, executed = [one for one, _ in told], [one for _, one in told]
+            row |= {f"{name}_p50": report.quantile(received, 0.5)}
+            row |= {f"{name}_p99": report.quantile(received, 0.99)}
+            row |= {f"{name}_told_p99": report.quantile(executed, 0.99)}
+    row |= {"ratio": row["beside_p99"] / row["alone_p99"], "seconds": seconds, "repeats": repeats}
+    return row | {key: report.machine({})[key] for key in ("date", "load_before")}
+
+
+def pairs(way: str) -> list[tuple[str, str]]:
+    """Return which venues meet: a flood comes from each kind of stream."""
+    return [("spot", "us"), ("usdm", "spot"), ("spot", "usdm")] if way in FLOODS else [("spot", "us")]
 
 
 def main() -> None:
@@ -106,48 +142,55 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--way", choices=WAYS, action="append", help="default: all")
+    parser.add_argument("--pair", choices=("us", "spot", "usdm"), help="only this broken venue")
     parser.add_argument("--dry", action="store_true", help="print only")
     told = parser.parse_args()
     interpreter.settle()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    rows = []
+    kept = HERE / "isolation.json"
+    found = json.loads(kept.read_text()) if kept.exists() else {"rows": []}
+    rows = {(row["way"], row["pair"]): row for row in found["rows"]}
     for way in told.way or WAYS:
-        alone: list[float] = []
-        beside: list[float] = []
-        for _ in range(told.repeats):
-            alone += asyncio.run(run("", False, told.seconds))
-            beside += asyncio.run(run(way, True, told.seconds))
-        row = {"way": way, "fills": len(beside)}
-        for name, found in (("alone", alone), ("beside", beside)):
-            row |= {f"{name}_p50": report.quantile(found, 0.5), f"{name}_p99": report.quantile(found, 0.99)}
-        row["ratio_p99"] = row["beside_p99"] / row["alone_p99"]
-        rows.append(row)
-        print(line(row), flush=True)
+        for pair in pairs(way):
+            if told.pair in (None, pair[1]):
+                row = measure(pair, way, told.seconds, told.repeats)
+                rows[row["way"], row["pair"]] = row
+                print(line(row), flush=True)
     if not told.dry:
-        found = {"machine": report.machine({}), "seconds": told.seconds, "repeats": told.repeats}
-        found["rows"] = rows
-        (HERE / "isolation.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        order = {way: number for number, way in enumerate(WAYS)}
+        ordered = sorted(rows.values(), key=lambda row: order[row["way"]])
+        found = {"machine": report.machine({}), "rows": ordered}
+        kept.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         (HERE / "ISOLATION.md").write_text(page(found), encoding="utf-8")
 
 
 def line(row: dict[str, Any]) -> str:
     """Write one way as a row of a table."""
-    cells = (f"{row[name]:.1f}" for name in ("alone_p50", "alone_p99", "beside_p50", "beside_p99"))
-    return f"| {row['way']} | {row['fills']} | {' | '.join(cells)} | {row['ratio_p99']:.2f} |"
+    cells = " | ".join(f"{row[name]:.1f}" for name in NAMES)
+    control = f"{row['control_p99']:.1f}" if "control_p99" in row else ""
+    return f"| {row['way']} | {row['pair']} | {row['fills']} | {cells} | {control} | {row['ratio']:.2f} |"
 
 
 def page(found: dict[str, Any]) -> str:
     """Write everything as Markdown."""
-    m, ratios = found["machine"], [row["ratio_p99"] for row in found["rows"]]
+    m, rows = found["machine"], found["rows"]
+    ratios, dates = [row["ratio"] for row in rows], sorted(row["date"] for row in rows)
+    loads = [row["load_before"] for row in rows]
+    runs = {f"{row['repeats']} × {row['seconds']:.0f} s" for row in rows}
     return "\n".join([
         "# What a broken account costs a healthy one", "",
-        "Written by `python -m benchmarks.isolation`: a healthy spot account and a broken one of another "
-        "venue in one daemon on SQLite. Receipt to commit of the healthy one's fills in ms, alone and beside "
-        "the broken one, each pair of runs right after the other.", "",
-        f"{m['cpu']}, {m['cores']} cores, Python {m['python']}; {m['date']} UTC, load before the run "
-        f"{m['load_before']}; {found['repeats']} × {found['seconds']:.0f} s each.", "",
-        "| broken by | fills | alone p50 | alone p99 | beside p50 | beside p99 | p99 ratio |",
-        "|---|---|---|---|---|---|---|", *(line(row) for row in found["rows"]), "",
+        "Written by `python -m benchmarks.isolation`: a healthy account and a broken one of another venue in "
+        "one daemon on SQLite, each with an exchange in a process of its own. Waits of the healthy one's "
+        "fills in ms, alone and beside the broken one, each pair of runs right after the other: from receipt "
+        "to commit, and from the execution at the exchange to the commit. *Control* is receipt to commit "
+        "while the same flood goes to another process on this machine, which reads it as fast as it can. "
+        "Pauses are shrunk: a connection that was given up is tried again within half a second, not 30.",
+        "",
+        f"{m['cpu']}, {m['cores']} cores, Python {m['python']}; {dates[0]} to {dates[-1]} UTC, load before "
+        f"a run {min(loads)} to {max(loads)}; {', '.join(sorted(runs))} each.", "",
+        "| broken by | venues | fills | alone p50 | p99 | beside p50 | p99 | executed → commit p99, alone | "
+        "beside | control p99 | p99 beside / alone |",
+        "|---|---|---|---|---|---|---|---|---|---|---|", *(line(row) for row in rows), "",
         f"Median ratio {median(ratios):.2f}, largest {max(ratios):.2f}.", "",
     ])  # fmt: skip
 

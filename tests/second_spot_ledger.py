@@ -34,6 +34,8 @@ class Ledger:
         self.wallets = [(0, self._copy())]
         self.trades = []
         self.allocations = []
+        self.amendments = []
+        self.prevented = []
         self.lists = []
         self.deposits = []
         self.withdrawals = []
@@ -89,9 +91,13 @@ class Ledger:
     def amend(self, order, quantity):
         """Make an order smaller; it keeps its place and gets another client id."""
         self._lock(order, D(quantity) - order["q"])
-        order["q"], order["old"] = D(quantity), order["client"]
+        before, order["q"], order["old"] = order["q"], D(quantity), order["client"]
         order["client"] = f"amended-{self.rng.randrange(10**9)}"
         self._report(order, "REPLACED")
+        self.amendments.append({
+            "order": order["id"], "symbol": order["symbol"], "execution": self.execution, "from": before,
+            "to": order["q"], "old": order["old"], "new": order["client"], "at": order["updated"],
+        })  # fmt: skip
 
     def prevent(self, order, quantity):
         """Take a part off an order that would have met one of its own."""
@@ -101,6 +107,10 @@ class Ledger:
         done = order["z"] + order["prevented"] == order["q"]
         order["status"] = "EXPIRED_IN_MATCH" if done else order["status"]
         self._report(order, "TRADE_PREVENTION")
+        self.prevented.append({
+            "order": order["id"], "symbol": order["symbol"], "number": order["match"]["number"],
+            "price": order["p"], "quantity": D(quantity), "at": order["updated"],
+        })  # fmt: skip
 
     def oco(self, symbol, quantity, above, below):
         """Place two orders of which one cancels the other; return both."""

@@ -21,6 +21,10 @@ KNOWN = {
     "/api/v3/allOrders": {"symbol*", *TIMED},
     "/api/v3/myTrades": {"symbol*", "fromId", *TIMED},
     "/api/v3/myAllocations": {"symbol*", "fromAllocationId", *TIMED},
+    "/api/v3/order/amendments": {"symbol*", "orderId*", "fromExecutionId", "limit"},
+    "/api/v3/myPreventedMatches": {
+        "symbol*", "preventedMatchId", "orderId", "fromPreventedMatchId", "limit"
+    },
     "/api/v3/allOrderList": {"fromId", "startTime", "endTime", "limit"},
     WALLET[0]: {"coin", "status", "startTime", "endTime", "offset", "limit"},
     WALLET[1]: {"coin", "status", "startTime", "endTime", "offset", "limit"},
@@ -224,6 +228,27 @@ class Rest:
                 "commissionAsset": "BNB", "time": t["at"], "isMaker": t["maker"], "isBestMatch": True,
             }
             for t in rows
+        ]  # fmt: skip
+
+    def _get_amendments(self, params):
+        rows = [r for r in self.ledger.amendments if str(r["order"]) == params["orderId"]]
+        return [
+            {"symbol": r["symbol"], "orderId": r["order"], "executionId": r["execution"],
+             "origClientOrderId": r["old"], "newClientOrderId": r["new"], "origQty": text(r["from"]),
+             "newQty": text(r["to"]), "time": r["at"]}
+            for r in rows[: int(params.get("limit", 500))] if r["at"] <= self._horizon
+        ]  # fmt: skip
+
+    def _get_myPreventedMatches(self, params):
+        if ("orderId" in params) == ("preventedMatchId" in params):
+            raise Refused(400, -1128, "Combination of optional parameters invalid.")
+        rows = [r for r in self.ledger.prevented if str(r["order"]) == params.get("orderId")]
+        return [
+            {"symbol": r["symbol"], "preventedMatchId": r["number"], "takerOrderId": 37,
+             "makerSymbol": r["symbol"], "makerOrderId": r["order"], "tradeGroupId": 1,
+             "selfTradePreventionMode": "EXPIRE_MAKER", "price": text(r["price"]),
+             "makerPreventedQuantity": text(r["quantity"]), "transactTime": r["at"]}
+            for r in rows[: int(params.get("limit", 500))] if r["at"] <= self._horizon
         ]  # fmt: skip
 
     def _get_allOrderList(self, params):

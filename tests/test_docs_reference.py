@@ -94,7 +94,7 @@ def test_links_lead_somewhere():
 
 KIND = re.compile(r"""(?:finding|Broken)\([^"]*?"([a-z_]+)",\s*"(?:info|warning|error)\"""")
 CONSTANT = re.compile(r"^(?:KIND|BROKEN|CONFLICT|LATE|DRIFT|MISSED|UNCONFIRMED|UNCONFIRMED_ORDER|"
-                      r"ORDER_FILLS|BALANCE|POSITION|ORDER_UNSEEN) = "
+                      r"ORDER_FILLS|BALANCE|POSITION|ORDER_UNSEEN|SHUT) = "
                       r"\"([a-z_]+)\"", re.MULTILINE)  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from datetime import datetime
 from decimal import Decimal
 from typing import Generic, TypeVar
 
@@ -18,12 +19,13 @@ from accountd.core.changes import (
     Wanted,
 )
 from accountd.core.doubts import Doubts
-from accountd.core.told import Absent, Balance, Fill, Order, Position, Telling, Transfer
+from accountd.core.told import Absent, Balance, Fill, Happened, Order, Position, Telling, Transfer
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 EventKey = tuple[str | None, str, Decimal | None, Decimal | None, Decimal | None]
+AMENDED, PREVENTED = "REPLACED", "TRADE_PREVENTION"
 
 
 class Recent(OrderedDict[K, V], Generic[K, V]):
@@ -44,8 +46,16 @@ def order_key(order: Order) -> OrderKey:
 
 
 def event_key(execution: str | None, status: str, filled: Decimal | None, price: Decimal | None,
-              quantity: Decimal | None) -> EventKey:  # fmt: skip
-    """Return what makes two order events the same event, however often it is told."""
+              quantity: Decimal | None, at: datetime) -> EventKey:  # fmt: skip
+    """Return what makes two order events the same event, however often and by whatever it is told.
+
+    An amendment that keeps its place makes the order smaller every time. What prevented a trade is told by
+    its moment.
+    """
+    if execution == AMENDED:
+        return (execution, "", None, None, quantity)
+    if execution == PREVENTED:
+        return (execution, at.isoformat(), None, None, None)
     return (execution, status, filled, price, quantity)
 
 
@@ -64,6 +74,7 @@ class Beliefs:
         self.orders: Recent[OrderKey, Order] = Recent(limit)
         self.events: dict[OrderKey, set[EventKey]] = {}
         self.open: dict[OrderKey, Order] = {}
+        self.unexplained: Recent[OrderKey, set[str]] = Recent(1_000)  # what REST showed and no event told
         self.nameless: Recent[OrderKey, list[FillKey]] = Recent(1_000)
         self.fills: Recent[FillKey, Fill] = Recent(limit)
         self.otherwise: Recent[tuple[str, ...], None] = Recent(1_000)  # tellings that differ, known already
@@ -82,6 +93,8 @@ class Beliefs:
                 kind = type(told)
                 if kind is Order:
                     self._want_order(told, want)  # type: ignore[arg-type]
+                elif kind is Happened:
+                    self._want_event(told, want)  # type: ignore[arg-type]
                 elif kind is Fill:
                     self._want_fill(told, want)  # type: ignore[arg-type]
                 elif kind is Absent:
@@ -92,6 +105,11 @@ class Beliefs:
 
     def _want_order(self, told: Order, want: Wanted) -> None:
         key = order_key(told)
+        if key not in self.orders:
+            want.orders.add(key)
+
+    def _want_event(self, told: Happened, want: Wanted) -> None:
+        key = (told.market, told.symbol, told.kind, told.order_id)
         if key not in self.orders:
             want.orders.add(key)
 
@@ -129,8 +147,11 @@ class Beliefs:
     def remember_event(self, event: OrderEvent) -> None:
         """Take in one past event of a held order."""
         self.events.setdefault(event.key, set()).add(
-            event_key(event.execution_type, event.status, event.filled_quantity, event.price, event.quantity)
-        )
+            event_key(
+                event.execution_type, event.status, event.filled_quantity, event.price, event.quantity,
+                event.event_time,
+            )
+        )  # fmt: skip
 
     def trim(self) -> None:
         """Forget what was told longest ago, beyond the limits; open orders are looked up again when told."""
@@ -139,4 +160,5 @@ class Beliefs:
             key, _ = orders.popitem(last=False)
             self.events.pop(key, None)
         self.fills.trim()
+        self.unexplained.trim()
         self.transfers.trim()

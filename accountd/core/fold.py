@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from accountd.core import journal, merge, noticed, ringing
-from accountd.core.beliefs import Beliefs, event_key, order_key
+from accountd.core.beliefs import AMENDED, PREVENTED, Beliefs, event_key, order_key
 from accountd.core.changes import (
     Changes,
     Finding,
@@ -25,6 +25,7 @@ from accountd.core.told import (
     Absent,
     Balance,
     Fill,
+    Happened,
     Notice,
     Order,
     Position,
@@ -99,6 +100,7 @@ class Fold:
         beliefs, key = self.beliefs, order_key(told)
         held = beliefs.orders.get(key) or beliefs.open.get(key)
         fresh = self._is_new_event(key, told)
+        self._wonder(key, held, told)
         if held is None:
             told.events = 0
             order = told
@@ -122,6 +124,42 @@ class Fold:
             ringing.order(self, order)
             noticed.order_missed(self, key, held, told)
 
+    def _wonder(self, key: OrderKey, held: Order | None, told: Order) -> None:
+        """Note what REST shows to have happened to an order without an event that tells of it."""
+        known = None if held is None else held.prevented
+        if told.prevented and (known is None or told.prevented > known):
+            if held is not None:
+                held.prevented = told.prevented
+            self._ask_why(key, PREVENTED)
+        if held is None or held.quantity is None or told.quantity is None:
+            return
+        if told.quantity < held.quantity:
+            self._ask_why(key, AMENDED)
+
+    def _ask_why(self, key: OrderKey, what: str) -> None:
+        if self.telling.source == REST:
+            self.beliefs.unexplained.setdefault(key, set()).add(what)
+
+    def _happened(self, told: Happened) -> None:
+        """Add an event to an order's life, unless it was told before; the order itself stays as it is."""
+        key = (told.market, told.symbol, told.kind, told.order_id)
+        order = self.beliefs.orders.get(key)
+        if order is None:
+            return  # somebody else's, or one that was never shown
+        known = self.beliefs.events.setdefault(key, set())
+        name = event_key(told.execution_type, "", None, None, told.quantity, told.at)
+        if name in known:
+            return
+        known.add(name)
+        order.events += 1
+        event = OrderEvent(
+            key, order.events, told.execution_type, "", None, told.quantity, None, told.at,
+            self.telling.source, self.seq,
+        )  # fmt: skip
+        self.changes.order_events.append(event)
+        self.changes.orders[key] = order
+        self.changed = True
+
     def _keep_open(self, key: OrderKey, order: Order) -> None:
         if is_final(order):
             self.beliefs.open.pop(key, None)
@@ -137,12 +175,15 @@ class Fold:
             known = self.beliefs.events[key] = set()
         before = len(known)  # one look instead of two: decimals hash slowly
         filled, price, quantity = told.filled_quantity, told.price, told.quantity
-        known.add(event_key(told.execution_type, told.status, filled, price, quantity))
+        known.add(event_key(told.execution_type, told.status, filled, price, quantity, told.updated_at))
         return len(known) > before
 
     def _append_event(self, key: OrderKey, told: Order, count: int, fresh: bool) -> int:
+        if not fresh and told.execution_type is not None:
+            return count  # a history told the event before
         if not fresh:  # REST told a new state: an event of its own, unless a stream event said the same
-            name = event_key(None, told.status, told.filled_quantity, told.price, told.quantity)
+            filled, price, quantity = told.filled_quantity, told.price, told.quantity
+            name = event_key(None, told.status, filled, price, quantity, told.updated_at)
             known = self.beliefs.events.setdefault(key, set())
             before = len(known)
             known.add(name)
@@ -343,6 +384,7 @@ def _settle(held: Any, told: Any) -> None:
 
 TELL: dict[type, Callable[..., None]] = {
     Order: Fold._order,
+    Happened: Fold._happened,
     Fill: Fold._fill,
     Balance: Fold._balance,
     Position: Fold._position,

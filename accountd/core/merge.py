@@ -46,7 +46,7 @@ def order(held: Order, told: Order) -> Order | None:
         return None
     merged.events = held.events
     merged.missing_since = None
-    merged.execution_type = merged.last_quantity = merged.event_at = None
+    merged.execution_type = merged.last_quantity = None
     return merged
 
 
@@ -54,6 +54,7 @@ def _join(merged: Order, held: Order, told: Order) -> bool:
     """Set what only grows (filled amounts, times) to the furthest told; say whether held moved."""
     merged.filled_quantity = _most(held.filled_quantity, told.filled_quantity)
     merged.filled_quote = _quote(held, told)
+    merged.prevented = _most(held.prevented, told.prevented)
     merged.updated_at = max(held.updated_at, told.updated_at)
     if held.created_at is None or told.created_at is None:
         merged.created_at = held.created_at or told.created_at

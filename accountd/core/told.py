@@ -55,7 +55,7 @@ class Order(msgspec.Struct, kw_only=True, gc=False):
     reason: str | None = None  # expiry or reject reason, as told
     execution_type: str | None = None  # stream only: what happened (NEW, TRADE, AMENDMENT, ...)
     last_quantity: Decimal | None = None  # stream only: quantity of this execution
-    event_at: datetime | None = None  # stream only: when the event was made
+    prevented: Decimal | None = None  # of the quantity: what self-trade prevention took; not kept
     source: str = STREAM  # held: where the winning telling came from
     missing_since: datetime | None = None  # held: the venue no longer shows it though it was open
     journal_seq: int = 0  # held: the journal row that last changed it
@@ -188,7 +188,22 @@ class Absent(msgspec.Struct, kw_only=True, gc=False):
     since: datetime
 
 
-Told = Order | Fill | Balance | Position | SymbolConfig | Transfer | Snapshot | Notice | Absent
+class Happened(msgspec.Struct, kw_only=True, gc=False):
+    """One thing that happened to an order, told by itself: no state of the order, so no belief changes.
+
+    ``quantity`` is what the order had from then on, in base units; None = not told.
+    """
+
+    market: str
+    symbol: str
+    kind: str
+    order_id: str
+    execution_type: str
+    at: datetime
+    quantity: Decimal | None = None
+
+
+Told = Order | Fill | Balance | Position | SymbolConfig | Transfer | Snapshot | Notice | Absent | Happened
 
 
 class Telling(msgspec.Struct, kw_only=True, gc=False):

@@ -31,6 +31,11 @@ class Backoff:
         self.failures += 1
         return self.rng.uniform(0, cap)
 
+    def longest(self) -> float:
+        """Return the seconds to wait for what would only do harm again: at least half of the cap."""
+        self.failures += 1
+        return self.rng.uniform(self.most / 2, self.most)
+
 
 class ConnectBudget:
     """At most ``limit`` connection attempts within ``window`` for each host, whoever asks.

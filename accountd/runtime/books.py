@@ -8,11 +8,12 @@ from datetime import datetime
 from accountd.core.changes import Alert
 from accountd.core.ringing import stamp
 from accountd.core.told import DATASETS
-from accountd.runtime.findings import gap_closed
+from accountd.runtime.findings import gap_closed, open_finding, resolve
 from accountd.runtime.recorder import Recorder
 from accountd.store.writer import Transaction
 
 FAILED = "sweep failed"
+SHUT = "stream_shut"  # the finding about a stream that the account can do without
 
 
 def condition(type_: str, at: datetime, identity: tuple[str, ...], **data: object) -> Alert:
@@ -106,6 +107,19 @@ class Books:
             self.recorder.ring(tx, self.account, alerts + [one for one in opened if one])
 
         await self.recorder.submit(write)
+
+    async def deaf(self, stream: str, reason: str, now: datetime) -> None:
+        """Write that a stream aside is shut: what only it tells is not heard from here on."""
+
+        def write(tx: Transaction) -> None:
+            detail = {"reason": reason}
+            open_finding(self.recorder, tx, self.account, SHUT, "warning", stream, detail, now)
+
+        await self.recorder.submit(write)
+
+    async def hears(self, stream: str, now: datetime) -> None:
+        """Write that a stream aside is open."""
+        await self.recorder.submit(lambda tx: resolve(tx, self.account, SHUT, stream, now))
 
     async def bridged(self, blind_until: datetime, proven: datetime, now: datetime) -> int:
         """Close the gaps that end before ``proven``; those still open ended when the stream came back."""

@@ -84,7 +84,8 @@ async def _account(name: str, rest: RestClient, connector: Connector) -> list[Ch
     async def stream(_: RestClient) -> tuple[bool, str]:
         link = await connector.connect()
         await link.close("checked")
-        return True, "subscribed: " + ", ".join(_door(one) for one in link.sockets)
+        shut = "".join(f"; without its {name}: {why}" for name, why in link.shut.items())
+        return True, "subscribed: " + ", ".join(_door(one) for one in link.sockets) + shut
 
     steps = (("clock", _clock), ("key", _key), ("stream", stream), ("rights", _rights))
     for what, step in steps:

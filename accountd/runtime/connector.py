@@ -12,7 +12,15 @@ import msgspec
 import structlog
 
 from accountd.core.states import Event
-from accountd.errors import BadRequest, ClockSkew, ListenKeyGone, VenueGone, VenueUnavailable
+from accountd.errors import (
+    BadRequest,
+    ClockSkew,
+    KeyRefused,
+    ListenKeyGone,
+    VenueError,
+    VenueGone,
+    VenueUnavailable,
+)
 from accountd.runtime.backoff import ConnectBudget
 from accountd.runtime.books import Books
 from accountd.runtime.budget import Priority
@@ -32,6 +40,9 @@ BEAT_LEAST = 0.3  # ... since a venue takes ten messages a second
 ANSWER_LEAST = 2.0  # seconds for the answer: a venue that is busy is not dead
 ALREADY = -2035  # this subscription is active
 RENEW_AT = 0.5  # a token is renewed when this part of its life is over
+
+SKEWS = 2  # times that a request is signed anew because its timestamp was refused
+SHARE = 0.1  # of the event loop's time: as much as one of several accounts may take with a stream
 
 KEY_GONE = "key gone"
 KEY_CHANGED = "key changed"
@@ -59,13 +70,21 @@ class Connector:
         self.keys: set[str] = set()
         self._wait = settings.request_timeout.total_seconds()
         self._requests = 0
+        self.flooded = False  # a link was given up for its nonsense
 
     def doors(self) -> tuple[Door, ...]:
-        """Return the doors that the account's private streams have."""
+        """Return the doors that the account must listen at."""
+        return tuple(one for one in self._all_doors() if not Socket(one).aside)
+
+    def asides(self) -> tuple[ListenKeyDoor, ...]:
+        """Return the doors that the account can do without."""
+        return tuple(one for one in self._all_doors() if isinstance(one, ListenKeyDoor) and one.aside)
+
+    def _all_doors(self) -> tuple[Door, ...]:
         return self.venue.doors(self.rest.urls, self.options)
 
     async def connect(self) -> Link:
-        """Open a socket in every door and prove that each is subscribed.
+        """Open a socket in every door that is needed and prove that each is subscribed; try the others.
 
         Raises:
             VenueError: no key, no socket or no proof.
@@ -92,6 +111,8 @@ class Connector:
             link.advance(Event.PROVEN)
             if self.books is not None:
                 await self.books.subscribed(link.session_id, link.proven_at)
+            for aside in self.asides():
+                await self.open_aside(link, aside)
         except BaseException as error:
             await link.close(type(error).__name__)
             if begun and self.books is not None and not isinstance(error, asyncio.CancelledError):
@@ -100,14 +121,34 @@ class Connector:
             raise
         return link
 
+    async def open_aside(self, link: Link, door: ListenKeyDoor) -> None:
+        """Try a door that the account can do without; ``link.shut`` says why it is not open afterwards."""
+        socket = Socket(door)
+        try:
+            async with asyncio.timeout(self._wait):
+                url = await self._address(socket)
+                await self.connects.acquire(urlsplit(url).netloc, self.name)
+                await self._open(link, socket, url, lost=asyncio.Event())
+                await self._enter(socket)
+        except BaseException as error:
+            if socket.connected is not None:
+                await socket.connected.close(type(error).__name__)
+            if not isinstance(error, VenueError | TimeoutError):
+                raise
+            shut = error if isinstance(error, VenueError) else VenueUnavailable("no answer in time")
+            link.shut[door.aside] = shut
+            return
+        link.shut.pop(door.aside, None)
+        link.sockets.append(socket)
+
     async def renew(self, link: Link) -> str | None:
         """Keep every subscription alive and see that it is; return why the link must end, or None.
 
         Raises:
             VenueError: it could not be done now; the link may go on for a while.
         """
-        for socket in link.sockets:
-            reason = await self._renew(socket)
+        for socket in list(link.sockets):
+            reason = await (self._renew_aside(socket) if socket.aside else self._renew(socket))
             if reason is not None:
                 return reason
         link.proven_at = self.rest.clock.now()
@@ -144,13 +185,17 @@ class Connector:
         socket.key = key
         return door.url(key)
 
-    async def _open(self, link: Link, socket: Socket, url: str) -> None:
+    async def _open(self, link: Link, socket: Socket, url: str, lost: asyncio.Event | None = None) -> None:
         clock = self.rest.clock
         beat = max(BEAT_LEAST, min(BEAT, self.settings.stale_after.total_seconds() / 3))
         socket.connected = await Watcher.open(
             url, clock.now, clock.clock, wait=self._wait, beat=beat, answer=max(beat, ANSWER_LEAST),
-            on_frame=lambda frame, at: self.on_frame(link, socket, frame, at), lost=link.lost,
+            on_frame=lambda frame, at: self.on_frame(link, socket, frame, at), lost=lost or link.lost,
+            on_flood=lambda: self._flooded(socket), share=1.0 if len(self.settings.accounts) < 2 else SHARE,
         )  # fmt: skip
+
+    def _flooded(self, socket: Socket) -> None:
+        self.flooded = self.flooded or not socket.aside
 
     async def _enter(self, socket: Socket) -> None:
         """A handshake proves nothing: the subscription must be confirmed on the socket."""
@@ -233,14 +278,34 @@ class Connector:
             return None
         return None if _lists(ack, socket) else UNSUBSCRIBED
 
+    async def _renew_aside(self, socket: Socket) -> None:
+        """Keep a stream aside alive; one that cannot be is given up, and tried anew by whoever minds it."""
+        try:
+            reason = await self._renew(socket)
+        except (BadRequest, KeyRefused, VenueGone) as refusal:
+            reason = str(refusal)
+        if reason is not None:
+            socket.watcher.give_up(reason, self.rest.clock.now())
+
     async def _request(
         self, socket: Socket, door: SignedDoor | TokenDoor, request: Request, lane: str | None = None
     ) -> Ack:
-        """Ask on a WebSocket API and return the answer.
+        """Ask on a WebSocket API and return the answer; a timestamp that is refused is corrected.
 
         Raises:
             VenueError: refused, or no answer in time.
         """
+        for _ in range(SKEWS):
+            try:
+                return await self._ask(socket, door, request, lane)
+            except ClockSkew as skew:
+                log.warning("timestamp refused", account=self.name, error=str(skew))
+                await self.rest.measure_offset(Priority.KEEPALIVE)
+        return await self._ask(socket, door, request, lane)
+
+    async def _ask(
+        self, socket: Socket, door: SignedDoor | TokenDoor, request: Request, lane: str | None
+    ) -> Ack:
         await self.rest.spend(door.pool, door.weight, Priority.KEEPALIVE)
         if request.signed and not self.rest.clock.measured:
             await self.rest.measure_offset(Priority.KEEPALIVE)
@@ -252,8 +317,6 @@ class Connector:
         if ack.error is not None and ack.code != ALREADY:
             refusal = refusal_of_ack(request.method, ack, self.rest.clock.now())
             self.rest.heed(door.pool, refusal)
-            if isinstance(refusal, ClockSkew):
-                await self.rest.measure_offset(Priority.KEEPALIVE)
             raise refusal
         return ack
 

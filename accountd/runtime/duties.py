@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import structlog
 
-from accountd.errors import VenueError
+from accountd.core.health import AccountHealth
+from accountd.errors import VenueError, VenueUnavailable
+from accountd.runtime.backoff import Backoff
 from accountd.runtime.books import Books
 from accountd.runtime.budget import Priority
 from accountd.runtime.connector import Connector
@@ -17,6 +20,7 @@ from accountd.runtime.link import Link
 from accountd.runtime.rest import RestClient
 from accountd.runtime.sweeper import Sweeper
 from accountd.settings_model import Settings
+from accountd.venues.doors import ListenKeyDoor
 
 log = structlog.get_logger("accountd.duties")
 
@@ -58,6 +62,7 @@ class Duties:
         return [
             self.seam(link), self.slow(link), self.deepen(), self.follow_hints(), self.settle(),
             self.income(), self.look(link), self.age(link), self.tokens(link),
+            *(self.aside(link, door) for door in self.connector.asides()),
         ]  # fmt: skip
 
     async def seam(self, link: Link) -> None:
@@ -228,8 +233,42 @@ class Duties:
             else:
                 wait = LOOK
 
+    async def aside(self, link: Link, door: ListenKeyDoor) -> None:
+        """Keep a stream open that the account can do without; while it is shut, say so and try again."""
+        name, health = door.aside, self.intake.health
+        backoff, lived = Backoff(self.settings.reconnect_max, random.Random()), 0.0
+        while True:
+            socket = link.beside(name)
+            if socket is not None:
+                _without(health, name, "")
+                await self.books.hears(name, self.rest.clock.now())
+                began = self.clock.monotonic()
+                await socket.watcher.lost.wait()
+                lived = self.clock.monotonic() - began
+                link.sockets.remove(socket)
+                link.shut[name] = VenueUnavailable(socket.watcher.reason)
+                await socket.watcher.close()
+            why = link.shut[name]
+            log.warning("stream aside is shut", account=self.name, stream=name, error=str(why))
+            _without(health, name, str(why))
+            await self.books.deaf(name, str(why), self.rest.clock.now())
+            pause = max(backoff.next(lived), why.retry_after or 0.0)
+            if why.permanent:
+                pause = max(pause, self.settings.recheck_after.total_seconds())
+            await self.clock.sleep(pause)
+            await self.connector.open_aside(link, door)
+
     def _tolerate(self, what: str, error: VenueError) -> None:
         """A REST failure while LIVE is tried again later, unless it can never get better."""
         if error.permanent:
             raise error
         log.warning(what, account=self.name, error=str(error), code=error.code)
+
+
+def _without(health: AccountHealth, name: str, why: str) -> None:
+    """Say in an account's health that a stream is missing, or that it is there again."""
+    said = f"without its {name}"
+    if why:
+        health.detail = f"{said}: {why}"
+    elif health.detail.startswith(said):
+        health.detail = ""

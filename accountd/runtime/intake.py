@@ -15,7 +15,7 @@ from accountd.runtime.omissions import Omissions
 from accountd.runtime.recorder import Recorder
 from accountd.venues.base import ACK, UNDECODABLE, Decoded, Venue
 
-NONSENSE = 1_000  # frames in a second that cannot be read: what sends them is not worth listening to
+UNKNOWN = "unknown:"
 LITE_WAIT = 3.0  # seconds that a TRADE_LITE may be ahead of its execution report
 MOST_HINTS = 1_000
 MOST_LITE = 10_000
@@ -46,13 +46,13 @@ class Intake:
         self.balances_due = False  # a balance moved by an amount that is not told absolutely
         self.omissions = Omissions()
         self._lite: dict[tuple[str, str], float] = {}
-        self._bent = 0  # frames that could not be read since ...
-        self._bent_since = (float("-inf"), clock.now())
 
     def take(self, link: Link, socket: Socket, frame: bytes, at: datetime) -> None:
         """Take one frame; ``at`` is the venue time at which it was read."""
         decoded = self.venue.decode(frame, at, socket.lanes)
-        if decoded.kind == UNDECODABLE and not self._bears(link, socket, at):
+        if decoded.kind == UNDECODABLE and not socket.watcher.bears():
+            return
+        if decoded.kind.startswith(UNKNOWN) and not socket.watcher.bears(1):
             return
         raw = self.venue.redact(frame, self.keys)
         telling = Telling(
@@ -69,7 +69,7 @@ class Intake:
             else:
                 self.on_control(link, socket, decoded)
             return
-        if decoded.told:
+        if decoded.told and not socket.aside:
             link.proven_at = at
         now = self.clock.monotonic()
         for told in decoded.told:
@@ -80,21 +80,6 @@ class Intake:
                 if self.venue.income_follows_fills:
                     self.income_due.set()
                 self._lite.pop((told.symbol, told.trade_id), None)
-
-    def _bears(self, link: Link, socket: Socket, at: datetime) -> bool:
-        """Count a frame that cannot be read; a flood of them ends the link, and the rest is not kept.
-
-        It would cost every other account its time, and tells nothing that a sweep does not.
-        """
-        now = self.clock.monotonic()
-        if now - self._bent_since[0] > 1.0:
-            self._bent, self._bent_since = 0, (now, at)
-        self._bent += 1
-        if self._bent <= NONSENSE:
-            return True
-        if not link.lost.is_set():
-            socket.watcher.give_up("nothing that comes can be read", self._bent_since[1])
-        return False
 
     def find_omissions(self) -> None:
         """Turn what the stream shows to have dropped into hints: a TRADE_LITE whose execution report never

@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Any
 
 from accountd.core.states import Event, State, step
+from accountd.errors import VenueError
 from accountd.runtime.watcher import Watcher
 from accountd.venues.base import Ack, Decoded
-from accountd.venues.doors import Door
+from accountd.venues.doors import Door, ListenKeyDoor
 
 
 @dataclass(slots=True)
@@ -30,6 +31,11 @@ class Socket:
         """Return what reads it; a socket is handed out only when it has one."""
         assert self.connected is not None
         return self.connected
+
+    @property
+    def aside(self) -> str:
+        """Return the name of the stream that the account can do without; empty: this one is needed."""
+        return self.door.aside if isinstance(self.door, ListenKeyDoor) else ""
 
     def listens_by(self, number: int | None) -> bool:
         """Say whether a subscription that ends was still needed: a renewed lane may have another number.
@@ -76,7 +82,10 @@ class Socket:
 
 @dataclass(slots=True)
 class Link:
-    """The sockets that one session row stands for; they are lost together. ``since`` is monotonic seconds."""
+    """The sockets that one session row stands for; they are lost together, but for those aside.
+
+    ``shut`` says of the streams aside that are not open why. ``since`` is monotonic seconds.
+    """
 
     session_id: str
     opened_at: datetime
@@ -86,11 +95,18 @@ class Link:
     subscribed_at: datetime | None = None  # the first one: since then nothing is missed
     live_at: datetime | None = None
     sockets: list[Socket] = field(default_factory=list)
+    shut: dict[str, VenueError] = field(default_factory=dict)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def _watchers(self) -> list[Watcher]:
-        return [socket.connected for socket in self.sockets if socket.connected is not None]
+        """Return what reads the sockets that are needed."""
+        some = [socket for socket in self.sockets if not socket.aside]
+        return [socket.connected for socket in some if socket.connected is not None]
+
+    def beside(self, name: str) -> Socket | None:
+        """Return the open socket of a stream aside."""
+        return next((one for one in self.sockets if one.aside == name), None)
 
     @property
     def reason(self) -> str:
@@ -105,7 +121,7 @@ class Link:
     @property
     def frames(self) -> int:
         """Return how many frames came."""
-        return sum(one.frames for one in self._watchers)
+        return sum(one.connected.frames for one in self.sockets if one.connected is not None)
 
     @property
     def last_frame(self) -> float:
@@ -114,8 +130,9 @@ class Link:
 
     async def close(self, reason: str) -> None:
         """Close every socket; a second call changes nothing."""
-        for watcher in self._watchers:
-            await watcher.close(reason)
+        for socket in list(self.sockets):
+            if socket.connected is not None:
+                await socket.connected.close(reason)
 
     def advance(self, event: Event) -> None:
         """Move to the next state of the session."""

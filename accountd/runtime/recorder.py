@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +24,7 @@ from accountd.runtime.batch import Batch, Doubt, Job, by_account, fail
 from accountd.runtime.batch import Outcome as Outcome
 from accountd.runtime.clock import Clock
 from accountd.runtime.findings import open_finding
+from accountd.runtime.lines import Lines
 from accountd.runtime.raising import raise_alerts
 from accountd.store.late import LATE, late
 from accountd.store.rows import Head
@@ -32,7 +33,6 @@ from accountd.store.writer import Transaction, Writer
 T = TypeVar("T")
 log = structlog.get_logger("accountd.recorder")
 
-BATCH = 1_000  # tellings in one transaction at most
 OFFERED = 50_000  # message ids remembered, so that no message goes on twice with two bodies
 RETRY_FIRST, RETRY_MOST = 0.1, 5.0
 
@@ -79,7 +79,7 @@ class Recorder:
         self.observer = observer
         self.ring_size = ring_size
         self.ledgers: dict[str, Ledger] = {}
-        self._queue: deque[Telling | Job] = deque()
+        self._lines = Lines()
         self._frames = 0
         self._waiting: Counter[str] = Counter()  # ... of each account
         self._ready = threading.Event()
@@ -109,7 +109,7 @@ class Recorder:
             return False
         self._frames += 1
         self._waiting[telling.account_id] += 1
-        self._queue.append(telling)
+        self._lines.put(telling)
         if not self._ready.is_set():
             self._ready.set()
         return True
@@ -127,7 +127,7 @@ class Recorder:
     async def _put(self, job: Job) -> None:
         if self._done.is_set():
             raise DatabaseFailed("the writer has stopped")
-        self._queue.append(job)
+        self._lines.put(job)
         self._ready.set()
         await asyncio.shield(job.future)
 
@@ -208,22 +208,12 @@ class Recorder:
 
     def _take(self) -> Batch | None:
         """Wait for something to do and take what is there; None when all is done and told to stop."""
-        while not self._queue:
+        while not self._lines:
             if self._stopping or self._kill.is_set():
                 return None
             self._ready.wait()
             self._ready.clear()
-        batch = Batch()
-        queue = self._queue
-        while queue and len(batch.tellings) < BATCH:
-            item = queue.popleft()
-            if isinstance(item, Telling):
-                batch.tellings.append(item)
-                continue
-            batch.jobs.append(item)
-            if item.telling is not None:
-                batch.tellings.append(item.telling)
-        return batch
+        return self._lines.take()
 
     def _commit(self, batch: Batch) -> None:
         if self._doubt is not None:
@@ -395,6 +385,5 @@ class Recorder:
     def _end(self, batch: Batch | None) -> None:
         """Nothing is written any more: say so to whoever waits, and to whoever comes."""
         self._done.set()
-        for job in [*self._queue, *(batch.jobs if batch else [])]:
-            if isinstance(job, Job):
-                fail(job.future, DatabaseFailed("the writer has stopped"))
+        for job in [*self._lines.jobs(), *(batch.jobs if batch else [])]:
+            fail(job.future, DatabaseFailed("the writer has stopped"))

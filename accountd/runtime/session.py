@@ -118,7 +118,10 @@ class AccountRunner:
                 self._say(State.CLOSED, f"broke: {type(error).__name__}")
                 log.exception("session broke", account=self.name)
             self.metrics.reconnects.labels(self.name, self._reason or "failed").inc()
-            if outside and not self.outage.elsewhere:
+            flooded, self.connector.flooded = self.connector.flooded, False
+            if flooded:
+                await asyncio.sleep(self.backoff.longest())
+            elif outside and not self.outage.elsewhere:
                 await self.outage.turn()
             else:
                 await asyncio.sleep(self.backoff.next(lived))
@@ -312,7 +315,11 @@ class AccountRunner:
         if link is not self.link:
             return
         if decoded.control == KEY_EXPIRED:
-            if decoded.listen_key in (None, socket.key):
+            if decoded.listen_key not in (None, socket.key):
+                return
+            if socket.aside:
+                socket.watcher.give_up("key expired", self.rest.clock.now())
+            else:
                 self._ask_turn("key expired")
         elif decoded.control == SHUTDOWN:
             self._ask_turn(SHUTTING)

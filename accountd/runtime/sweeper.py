@@ -21,6 +21,7 @@ from accountd.core.told import (
 from accountd.errors import BadRequest, VenueError
 from accountd.runtime import history, proof
 from accountd.runtime.budget import Priority
+from accountd.runtime.explaining import explain
 from accountd.runtime.recorder import Ledger, Recorder
 from accountd.runtime.rest import RestClient
 from accountd.runtime.rounds import Cursors, Ground, Read, Round, Step, weights
@@ -91,6 +92,7 @@ class Sweeper:
             await self._each_symbol(job, await self._likely(job), cursors, step)
             if not seam:
                 await proof.vanished(self, job)
+            await explain(self, job)
             await proof.prove(self, job, cursors)
             if priority is Priority.SWEEP:
                 self.cost = job.cost
@@ -133,10 +135,8 @@ class Sweeper:
         await self.rest.run(self.venue.canary(self.settle), job.priority, self.recording(job))
 
     async def symbol(self, symbol: str, market: str = "") -> None:
-        """Read one symbol's orders and fills at once: the stream left something out.
-
-        Without a market, in every market that has the symbol. Balances and positions are due after it.
-        """
+        """Read one symbol's orders and fills at once, here or wherever it is: the stream left something out.
+        Balances and positions are due after it."""
         self.unsettled.set()
         async with self._lock:
             job = self._round(Priority.CANARY)

@@ -68,7 +68,7 @@ class Margin(Product):
     """Serves the margin wallets of a spot product's exchange; list it before that product.
 
     `token_lifetime_ms` caps how long a listen token lives. `transfer_seconds` False tells the times of
-    margin/transfer in ms. `refused_tokens` are pairs that get none.
+    margin/transfer in ms. `refused_tokens` are pairs that get none, `risk_refused` refuses the risk key.
     """
 
     name = "margin"
@@ -89,6 +89,7 @@ class Margin(Product):
         self.keys = ListenKeys(spot.exchange, key_lifetime_ms)
         self.tokens_made = 0
         self.refused_tokens: set[str] = set()
+        self.risk_refused = False
         self.margin.listen_risk(self._on_risk)
 
     def open(self, server: "SimServer") -> None:
@@ -154,6 +155,8 @@ class Margin(Product):
         account = self._charged(request, 3000 if request.method == "DELETE" else 1)
         if not self.margin.opened(account, "margin"):
             raise refusals.Refused(400, -3003, "Margin account does not exist.")
+        if self.risk_refused:
+            raise refusals.key_unknown()
         if request.method == "POST":
             return {"listenKey": self.keys.create(account)}
         if request.method == "DELETE":

@@ -72,6 +72,7 @@ KEEPING = {
 | refused | error | the record refused a row; the message is journaled |
 | symbol_refused | warning | the venue would not answer about a symbol |
 | history_absent | warning | an environment lacks a history: testnets have no deposits |
+| stream_shut | warning | the stream of an account's risk is not open: margin calls are not heard |
 | key_rights | warning | the key may trade or withdraw |
 | undecodable | warning | a message could not be read |"""),
     "finding_history": Words("What became of each finding, append-only, written by triggers.", {

@@ -90,7 +90,7 @@ RECORD = {
         "kind": "order or algo.",
         "n": "Counts from 1 within the order.",
         "execution_type": "NEW, TRADE, CANCELED, AMENDMENT ..., in the venue's word. Null: REST told it.",
-        "status": "The order's status after it.",
+        "status": "The order's status after it. Empty: a history that does not tell it.",
         "event_time": "When it happened, by the venue's clock.",
     } | _ORDER_AMOUNTS),
     "fills": Words("Each execution, once, append-only. A row has bytes of the venue behind it.", {

@@ -318,6 +318,9 @@ class Section(Protocol):
 
     def algo_order(self, algo_id: str) -> Flow[bool]: ...
 
+    def explain(self, symbol: str, order_id: str, what: str) -> Flow[None]:
+        """Tell what happened to an order that its state shows and no event told of."""
+
 
 class Venue(Protocol):
     """One venue: pure translation between the wire and what accountd holds.

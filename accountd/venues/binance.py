@@ -89,7 +89,7 @@ def redact(raw: bytes, keys: Iterable[str] = ()) -> bytes:
     for key in keys:
         if key:
             raw = raw.replace(key.encode(), b"<listenKey>")
-    if b'"listen' in raw or b'"token"' in raw or b'"apiKey"' in raw:
+    if b'"listen' in raw or b'"token"' in raw or b'"apiKey"' in raw or b'"signature"' in raw:
         raw = STRAY_KEY.sub(rb"\1<listenKey>\2", raw)
     if b'"stream"' in raw or b'"result"' in raw:
         raw = STRAY_NAME.sub(rb"\1<listenKey>", raw)

@@ -60,7 +60,7 @@ class Frames:
                 event = self._event.decode(frame)
             return self._read(event)
         except UNREADABLE as refusal:
-            return self._otherwise(frame, refusal)
+            return self._otherwise(frame, str(refusal))
 
     def _read(self, event: Any) -> Decoded:
         decoded = self.readers[type(event)](event)
@@ -77,8 +77,11 @@ class Frames:
                     row.at = received_at
         return decoded
 
-    def _otherwise(self, frame: bytes | str, refusal: Exception, depth: int = 0) -> Decoded:
-        """Decode what is no known event in the usual form: wrapped otherwise, an ack, unknown, or torn."""
+    def _otherwise(self, frame: bytes | str, reason: str, depth: int = 0) -> Decoded:
+        """Decode what is no known event in the usual form: wrapped otherwise, an ack, unknown, or torn.
+
+        ``reason`` is a text: an error would hold on to this call, and this call to it.
+        """
         try:
             loose = _loose.decode(frame)
             if len(loose.data) and loose.e is None and depth == 0:
@@ -91,14 +94,14 @@ class Frames:
                 plain.decode(frame)  # bad UTF-8 outside the fields that were read
                 return _answer(loose) if len(loose.code) or len(loose.error) else _unknown("", None)
         except UNREADABLE as worse:
-            refusal = worse
-        return _undecodable(refusal)
+            reason = str(worse)
+        return _undecodable(reason)
 
     def _inner(self, frame: bytes) -> Decoded:
         try:
             return self._read(self._event.decode(frame))
         except UNREADABLE as refusal:
-            return self._otherwise(frame, refusal, depth=1)
+            return self._otherwise(frame, str(refusal), depth=1)
 
 
 def leftover(kind: str, made: datetime, raw: msgspec.Raw) -> Decoded:
@@ -128,8 +131,7 @@ def _unknown(name: str, at: datetime | None) -> Decoded:
     return Decoded(kind=f"unknown:{short}", event_time=at, told=[notice])
 
 
-def _undecodable(refusal: Exception) -> Decoded:
+def _undecodable(reason: str) -> Decoded:
     # A ValidationError names a field and a type, a UnicodeDecodeError a byte: neither shows a value.
-    reason = str(refusal)[:200]
-    notice = Notice(kind=UNDECODABLE, detail={"reason": reason})
+    notice = Notice(kind=UNDECODABLE, detail={"reason": reason[:200]})
     return Decoded(kind=UNDECODABLE, event_time=None, told=[notice])

@@ -158,6 +158,10 @@ class FuturesSection:
         """Tell one conditional order; return False when the venue does not know it any more."""
         return (yield from self.asking.single(f"{self.prefix}algo_order", ((self.algo_id, algo_id),)))
 
+    def explain(self, symbol: str, order_id: str, what: str) -> Flow[None]:
+        """Tell nothing: there is no such history here."""
+        yield from ()
+
     def _history(
         self, dataset: str, symbol: str | None, cursor: str, limit: int, weight: int | None = None
     ) -> Question:

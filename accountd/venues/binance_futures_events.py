@@ -96,7 +96,6 @@ class FuturesEvents:
             reason=text(o.er or ""),
             execution_type=o.x,
             last_quantity=o.l,
-            event_at=made,
         )
         told: list[Told] = [order]
         if _is_execution(o):
@@ -189,7 +188,6 @@ class FuturesEvents:
             reduce_only=o.R,
             actual_order_id=placed,
             reason=o.rm or None,
-            event_at=made,
         )
         return Decoded(kind="ALGO_UPDATE", event_time=made, told=[order])
 

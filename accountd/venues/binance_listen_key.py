@@ -48,8 +48,9 @@ def lists_key(ack: Ack, key: str) -> bool:
 
 
 def listen_key_door(
-    path: str, pool: str, url: Callable[[str], str], base: str = "rest", renew: str = "PUT"
-) -> ListenKeyDoor:
+    path: str, pool: str, url: Callable[[str], str], base: str = "rest", renew: str = "PUT",
+    aside: str = "",
+) -> ListenKeyDoor:  # fmt: skip
     """Return the door that is opened by the key of ``path``; ``url`` is told the key, quoted.
 
     ``renew`` is POST where the answer to PUT does not name the key: POST lengthens its life as well and
@@ -63,4 +64,5 @@ def listen_key_door(
         url=lambda key: url(quote(key, safe="")),
         lists_key=lists_key,
         probe=probe,
+        aside=aside,
     )

@@ -200,5 +200,6 @@ class BinanceMargin(MarginVenue):
             url=lambda key: f"{urls.of('risk')}/ws/{quote(key, safe='')}",
             lists_key=lists_key,
             probe=probe,
+            aside="risk stream",
         )
         return (self.token_door(urls, options), risk)

@@ -189,6 +189,10 @@ class OptionsMarket:
         yield from ()
         return False
 
+    def explain(self, symbol: str, order_id: str, what: str) -> Flow[None]:
+        """Tell nothing: there is no such history here."""
+        yield from ()
+
 
 class BinanceOptions(ListenKeyVenue):
     """The venue file of Binance Options; see `Venue` for what each verb promises."""

@@ -128,7 +128,6 @@ def _strategy(event: StrategyOrder) -> Decoded:
         reduce_only=o.R,
         created_at=from_ms(o.T),
         actual_order_id=text(o.i),
-        event_at=made,
     )
     return Decoded(kind="CONDITIONAL_ORDER_TRADE_UPDATE", event_time=made, told=[order])
 

@@ -120,6 +120,10 @@ class PortfolioMargin:
         yield from ()
         return False
 
+    def explain(self, symbol: str, order_id: str, what: str) -> Flow[None]:
+        """Tell nothing: there is no such history here."""
+        yield from ()
+
     def _debt(self, kind: str, assets: set[str], *of: tuple[str, str]) -> Question:
         """Return the question about a history of debts; ``assets`` collects those that its rows name."""
 

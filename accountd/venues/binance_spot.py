@@ -28,6 +28,7 @@ from accountd.venues.binance_asking import Asked, Asking
 from accountd.venues.binance_pages import Pages
 from accountd.venues.binance_spot_events import SpotEvents
 from accountd.venues.binance_spot_frames import SpotFrames
+from accountd.venues.binance_spot_lives import life_pages
 from accountd.venues.binance_spot_rows import spot_pages, wallet_pages
 from accountd.venues.binance_spot_section import TABLE, SpotSection
 from accountd.venues.binance_spot_wallet import POOLS as WALLET_POOLS
@@ -80,7 +81,7 @@ class SpotVenue:
     account_params: tuple[tuple[str, str], ...] = ()
 
     def __init__(self) -> None:
-        self.pages = Pages(spot_pages(MARKET) | wallet_pages(MARKET))
+        self.pages = Pages(spot_pages(MARKET) | wallet_pages(MARKET) | life_pages(MARKET))
         self.asking = Asking(self.table, POOL, self.pages)
         self.allowed = self.asking.allowed()
         events = SpotEvents(MARKET)

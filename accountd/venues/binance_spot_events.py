@@ -75,7 +75,7 @@ class SpotEvents:
 
     def report(self, r: ExecutionReport, lane: str = "") -> Decoded:
         """Tell the order, its fill if it traded, and what else the report says of it."""
-        check(r.q, r.p, r.P, r.l, r.z, r.L, r.n, r.Z, r.Y, r.Q)
+        check(r.q, r.p, r.P, r.l, r.z, r.L, r.n, r.Z, r.Y, r.Q, r.A)
         need(r.s, r.x, r.X)
         made, traded = moment(r.E), moment(r.T)
         # A cancel bears the name of the request in c; an amendment gives the order a new name.
@@ -100,7 +100,7 @@ class SpotEvents:
             reason=next((word for word in (r.eR, r.r) if word not in NOT_SET), None),
             execution_type=r.x,
             last_quantity=r.l,
-            event_at=made,
+            prevented=r.A,
         )
         told: list[Told] = [order]
         fill = self._fill(r, traded, order.client_order_id)

@@ -92,7 +92,7 @@ class SpotFrames:
             envelope = self._envelope.decode(frame)
             return self._read(envelope.event, envelope.subscriptionId, lane_of)
         except UNREADABLE as refusal:
-            return self._otherwise(frame, refusal, lane_of)
+            return self._otherwise(frame, str(refusal), lane_of)
 
     def _read(self, event: Any, number: int | None, lane_of: LaneOf) -> Decoded:
         lane = lane_of(number)
@@ -106,12 +106,15 @@ class SpotFrames:
     def _otherwise(
         self,
         frame: bytes | str,
-        refusal: Exception,
+        reason: str,
         lane_of: LaneOf,
         number: int | None = None,
         depth: int = 0,
     ) -> Decoded:
-        """Decode what is no known event in the usual form: wrapped otherwise, an answer, unknown, or torn."""
+        """Decode what is no known event in the usual form: wrapped otherwise, an answer, unknown, or torn.
+
+        ``reason`` is a text: an error would hold on to this call, and this call to it.
+        """
         try:
             loose = _loose.decode(frame)
             if loose.e is None and depth == 0:
@@ -127,16 +130,16 @@ class SpotFrames:
                 return _unknown(loose.e, None if loose.E is None else moment(loose.E))
             return self._read(self._event.decode(frame), number, lane_of)
         except UNREADABLE as worse:
-            refusal = worse
+            reason = str(worse)
         # A ValidationError names a field and a type, a UnicodeDecodeError a byte: neither shows a value.
-        notice = Notice(kind=UNDECODABLE, detail={"reason": str(refusal)[:200]})
+        notice = Notice(kind=UNDECODABLE, detail={"reason": reason[:200]})
         return Decoded(kind=UNDECODABLE, event_time=None, told=[notice])
 
     def _inner(self, frame: bytes, number: int | None, lane_of: LaneOf) -> Decoded:
         try:
             return self._read(self._event.decode(frame), number, lane_of)
         except UNREADABLE as refusal:
-            return self._otherwise(frame, refusal, lane_of, number, depth=1)
+            return self._otherwise(frame, str(refusal), lane_of, number, depth=1)
 
 
 def _answer(loose: _Loose) -> Decoded:

@@ -54,6 +54,7 @@ class OrderRow(msgspec.Struct, rename="camel", gc=False):
     time: int = 0
     update_time: int = 0
     expiry_reason: str | None = None
+    prevented_quantity: str | None = None  # a word, "None", where there is none
 
 
 class RouteRow(msgspec.Struct, rename="camel", gc=False):
@@ -212,7 +213,18 @@ def order(row: OrderRow, as_of: datetime, market: str) -> Told:
         filled_quote=quote if quote is not None and quote >= ZERO else None,
         created_at=moment(row.time) if row.time > 0 else None,
         reason=None if row.expiry_reason in NOT_SET else row.expiry_reason,
+        prevented=_hint(row.prevented_quantity),
     )
+
+
+def _hint(written: str | None) -> Decimal | None:
+    """Return an amount that is compared and never kept; None for what is none."""
+    try:
+        amount = Decimal(written or "")
+        check(amount)
+    except (ArithmeticError, ValueError):
+        return None
+    return amount
 
 
 def routed_symbols(body: bytes) -> set[str]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from accountd.core.beliefs import AMENDED, PREVENTED
 from accountd.core.told import BALANCES, FILLS, ORDERS, TRANSFERS, Notice
 from accountd.errors import BadRequest, VenueGone
 from accountd.venues.base import (
@@ -39,6 +40,7 @@ FIRST = datetime(2017, 7, 1, tzinfo=UTC)  # the venue refuses times before 2017
 ARCHIVED = -2026  # ended unfilled more than 90 days ago
 TOP = ("USDT", "USDC", "FDUSD", "BTC", "ETH", "BNB")
 ANY_WIDTH = timedelta(0)
+EXPLAINS = {AMENDED: "amendments", PREVENTED: "prevented"}
 TABLE = {
     "account": Asked(path="/api/v3/account", weight=20),
     "open_orders": Asked(path="/api/v3/openOrders", weight=80),
@@ -47,6 +49,8 @@ TABLE = {
     "fills": Asked(path="/api/v3/myTrades", weight=20),
     "allocations": Asked(path="/api/v3/myAllocations", weight=20),
     "order_lists": Asked(path="/api/v3/allOrderList", weight=20),
+    "amendments": Asked(path="/api/v3/order/amendments", weight=4),
+    "prevented": Asked(path="/api/v3/myPreventedMatches", weight=20),
     "time": Asked(path="/api/v3/time", weight=1, signed=False),
     "exchange_info": Asked(path="/api/v3/exchangeInfo", weight=20, signed=False),
 }
@@ -155,6 +159,16 @@ class SpotSection:
         """Return False: there are no such orders here."""
         yield from ()
         return False
+
+    def explain(self, symbol: str, order_id: str, what: str) -> Flow[None]:
+        """Tell the amendments of an order, or what prevented its trades; where there is such a history.
+
+        One page holds all: an order is amended ten times at most, and a match is prevented once.
+        """
+        kind = EXPLAINS.get(what, "")
+        if kind in self.asking.table:
+            params = (("symbol", symbol), ("orderId", order_id), ("limit", str(LIMIT)))
+            yield from fetch(self.asking.call(kind, params), self.asking.read, Swept())
 
     def fixed(self, symbol: str) -> Params:
         """Return what a question about a symbol says beside the symbol."""

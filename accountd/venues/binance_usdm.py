@@ -122,7 +122,9 @@ class BinanceUsdm(FuturesVenue):
         plain = super().doors(urls, options)
         if not options.portfolio_pro:
             return plain
-        risk = listen_key_door(self.listen_key, self.pool, lambda key: f"{urls.stream}/pm-classic/ws/{key}")
+        risk = listen_key_door(
+            self.listen_key, self.pool, lambda key: f"{urls.stream}/pm-classic/ws/{key}", aside="risk stream"
+        )
         return (*plain, risk)
 
     def snapshot(self, lag: timedelta) -> Flow[AccountState]:

@@ -52,7 +52,8 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 class ListenKeyDoor(msgspec.Struct, frozen=True, kw_only=True):
     """A stream whose address bears a listen key. ``probe`` asks what the socket is subscribed to.
 
-    ``instead`` says what to use when the venue has closed this door for good.
+    ``instead`` says what to use when the venue has closed this door for good. ``aside`` names a stream that
+    the account can do without: shut, it leaves the others open.
     """
 
     create: Call
@@ -62,6 +63,7 @@ class ListenKeyDoor(msgspec.Struct, frozen=True, kw_only=True):
     lists_key: Callable[[Ack, str], bool]
     probe: Callable[[int], str] | None = None
     instead: str = ""
+    aside: str = ""
 
 
 class SignedDoor(msgspec.Struct, frozen=True, kw_only=True):

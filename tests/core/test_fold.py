@@ -10,7 +10,18 @@ from hypothesis import strategies as st
 from accountd.core import journal, merge
 from accountd.core.beliefs import Beliefs
 from accountd.core.fold import Fold
-from accountd.core.told import REST, STREAM, Balance, Fill, Order, Position, Snapshot, Telling, Transfer
+from accountd.core.told import (
+    REST,
+    STREAM,
+    Balance,
+    Fill,
+    Happened,
+    Order,
+    Position,
+    Snapshot,
+    Telling,
+    Transfer,
+)
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)
 BORN = T0 - timedelta(days=1)
@@ -253,3 +264,60 @@ def test_prices_equal_at_the_coarser_scale_are_equal():
     assert merge.same_price(Decimal("6563.66500"), Decimal("6563.665"))
     assert merge.same_price(Decimal("6563.66512"), Decimal("6563.67"))
     assert not merge.same_price(Decimal("6563.66"), Decimal("6563.68"))
+
+
+def amended(quantity, ms, source, execution="REPLACED"):
+    """Tell that an order became smaller: by stream as a state of the order, by REST as an event alone."""
+    key = {"market": "spot", "symbol": "BTCUSDT", "kind": "order", "order_id": "7"}
+    quantity = Decimal(quantity)
+    if source == REST:
+        quantity = quantity if execution == "REPLACED" else None
+        told = Happened(**key, execution_type=execution, at=at(ms), quantity=quantity)
+    else:
+        told = Order(**key, status="NEW", updated_at=at(ms), quantity=quantity, execution_type=execution)
+    return telling([told], source, ms, keep=source == STREAM)
+
+
+def events(tellings):
+    """Return beliefs, changes and the events of order 7 after it was placed and told of."""
+    beliefs = Beliefs("main", 0, bytes(32))
+    changes = Fold(beliefs, BORN).run([amended(5, 1, STREAM, "NEW"), *tellings])
+    rows = [(one.execution_type, one.quantity, one.n) for one in changes.order_events]
+    return beliefs, changes, rows
+
+
+def test_an_event_of_an_order_is_one_whoever_tells_it():
+    """An amendment and a prevention that stream and REST both tell are one event each, in either order."""
+    for kind, quantity in (("REPLACED", 4), ("TRADE_PREVENTION", 5)):
+        for first, second in ((STREAM, REST), (REST, STREAM), (REST, REST)):
+            again = [amended(quantity, 2, first, kind), amended(quantity, 2, second, kind)]
+            _, changes, rows = events(again)
+            assert [name for name, _, _ in rows].count(kind) == 1, (kind, first, second)
+            assert len({n for _, _, n in rows}) == len(rows)
+            assert changes.orders["spot", "BTCUSDT", "order", "7"].events == len(rows)
+
+
+def test_an_event_alone_changes_no_order():
+    """What is told by itself is added to the order's life; of an order that nobody told of it is nothing."""
+    beliefs, changes, rows = events([amended(4, 2, REST), amended(3, 3, REST)])
+    assert rows[1:] == [("REPLACED", 4, 2), ("REPLACED", 3, 3)]
+    assert beliefs.orders["spot", "BTCUSDT", "order", "7"].quantity == 5
+    assert len(changes.journal) == 3
+    empty = Beliefs("main", 0, bytes(32))
+    assert not Fold(empty, BORN).run([amended(4, 2, REST)]).journal
+
+
+def test_what_rest_shows_and_no_event_told_is_noted():
+    """A smaller quantity, or more that was prevented, is asked about where the stream did not tell it."""
+    key = {"market": "spot", "symbol": "BTCUSDT", "kind": "order", "order_id": "7"}
+
+    def state(quantity, source, prevented=None):
+        order = Order(**key, status="NEW", updated_at=at(9), quantity=Decimal(quantity), prevented=prevented)
+        return telling([order], source, 9)
+
+    name = tuple(key.values())
+    assert events([state(4, REST)])[0].unexplained == {name: {"REPLACED"}}
+    assert events([amended(4, 2, STREAM), state(4, REST)])[0].unexplained == {}
+    assert events([state(5, REST, Decimal(1))])[0].unexplained == {name: {"TRADE_PREVENTION"}}
+    assert events([state(5, STREAM, Decimal(1)), state(5, REST, Decimal(1))])[0].unexplained == {}
+    assert events([state(5, REST), state(5, REST)])[0].unexplained == {}

@@ -12,11 +12,11 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
 from accountd import config
-from accountd.errors import Banned, KeyRefused, VenueUnavailable
+from accountd.errors import Banned, ClockSkew, KeyRefused, VenueUnavailable
 from accountd.runtime.backoff import ConnectBudget
 from accountd.runtime.budget import Budget, Priority
 from accountd.runtime.clock import SystemClock
-from accountd.runtime.connector import KEY_GONE, UNSUBSCRIBED, Connector
+from accountd.runtime.connector import KEY_GONE, SHARE, UNSUBSCRIBED, Connector
 from accountd.runtime.rest import RestClient
 from accountd.venues import open_venue
 from accountd.venues.base import ACK, Reply, from_ms, to_ms
@@ -136,6 +136,47 @@ async def test_no_proof_is_no_link(answer, error):
     async with stage(api) as (connector, _):
         with pytest.raises(error):
             await connector.connect()
+
+
+@pytest.mark.parametrize("times", [1, 2, 9])
+async def test_a_refused_timestamp_is_corrected_on_the_same_connection(times):
+    """-1021 measures the clock and signs anew; one that is refused for ever ends the attempt."""
+    api, ahead = Api(), timedelta(seconds=90)
+
+    def subscribe(told):
+        early = times < 9 and told["params"]["timestamp"] < to_ms(CLOCK.now()) + 60_000
+        if len(api.asked) <= times or early:
+            return {"status": 400, "error": {"code": -1021, "msg": "outside of the recvWindow"}}
+        return {"status": 200, "result": {"subscriptionId": 0}}
+
+    api.answers["userDataStream.subscribe.signature"] = subscribe
+    async with stage(api) as (connector, _):
+        connector.rest.clock.set(CLOCK.now() - ahead)  # it was right once, and the venue's clock was set
+
+        async def measure(_):
+            connector.rest.clock.set(CLOCK.now() + ahead)
+
+        connector.rest.measure_offset = measure
+        if times == 9:
+            with pytest.raises(ClockSkew):
+                await connector.connect()
+            assert len(api.asked) == 3
+        else:
+            link = await connector.connect()
+            assert len(api.asked) == times + 1
+            await link.close("done")
+        assert api.sockets == 1
+
+
+@pytest.mark.parametrize("several", [False, True])
+async def test_one_of_several_accounts_gets_its_share(several):
+    """Whoever is alone takes all the time there is; one of several takes a part of it."""
+    other = {"VENUE": "binance-us", "API_KEY": "K" * 64, "API_SECRET": "S" * 64} if several else {}
+    more = {f"ACCOUNTD_ACCOUNTS__OTHER__{name}": value for name, value in other.items()}
+    async with stage(Api(), **more) as (connector, _):
+        link = await connector.connect()
+        assert link.sockets[0].watcher._socket.allowance.share == (SHARE if several else 1.0)
+        await link.close("done")
 
 
 async def test_a_ban_on_the_socket_stops_rest():

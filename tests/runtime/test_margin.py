@@ -117,6 +117,38 @@ async def test_the_risk_of_cross_margin(sqlite_url):
         await world.agreed(15)
 
 
+async def test_without_the_risk_stream_the_account_is_followed(sqlite_url):
+    """A refused key of the risk stream leaves the rest alone, is said, and is tried until it is taken.
+
+    So is one that dies later: the main stream lives on.
+    """
+    async with MarginWorld(sqlite_url, product={"risk_refused": True}, SWEEP_INTERVAL="60s") as world:
+        health, product = world.health.account("main"), world.margin
+
+        def shut():
+            found = world.rows(tables.findings, tables.findings.c.kind == "stream_shut")
+            return [one["subject"] for one in found if one["resolved_at"] is None]
+
+        await world.until(shut, 5)
+        assert shut() == ["risk stream"]
+        assert health.detail.startswith("without its risk stream: POST /sapi/v1/margin/listen-key: 401 -2015")
+        await world.trade(10)
+        await world.agreed(15)
+        for _ in range(2):
+            product.risk_refused = False
+            await world.until(lambda: not shut() and not health.detail, 5)
+            calls = len([body for body in world.hook.bodies.values() if b"margin.call" in body[0]])
+            product.margin.risk_level(product.margin.wallet("main", "margin"), "MARGIN_CALL", D("1.09"))
+            await world.until(lambda n=calls: len([
+                body for body in world.hook.bodies.values() if b"margin.call" in body[0]
+            ]) > n, 5)  # fmt: skip
+            product.risk_refused = True
+            world.faults.inject("expire_key")
+            await world.until(shut, 5)
+        assert world.live()
+        assert len(world.rows(tables.sessions)) == 1
+
+
 async def test_pairs_come_and_settings_may_name_more(sqlite_url):
     """A new isolated account is listened to at the next renewal; a symbol without one is no error."""
     options = {"KEEPALIVE_INTERVAL": "500ms", "account": {"SYMBOLS": '["ETHBTC"]'}}

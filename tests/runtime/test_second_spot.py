@@ -1,12 +1,17 @@
 """The daemon against a second spot exchange, which was written from the venue's pages alone."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
+from accountd.runtime.backoff import Backoff
 from accountd.store import tables
+from tests.runtime.test_replay import replayed
 from tests.second_spot_exchange import SecondSpot
+from tests.second_spot_ledger import text
 from tests.second_spot_world import SecondWorld
+from tests.world import ms
 
 
 def life(spot, times=1):
@@ -179,23 +184,71 @@ async def test_every_fault_heals(sqlite_url, tmp_path, fault):
         assert not [row for row in errors if row["resolved_at"] is None]
 
 
+async def test_what_became_of_an_order_meanwhile_is_found(sqlite_url, tmp_path):
+    """Amendments and prevented trades that no stream told of are events all the same, each of them once.
+
+    Only orders of which REST shows more than was told are asked about, and only once.
+    """
+    exchange = SecondSpot()
+    async with SecondWorld(sqlite_url, exchange, tmp_path) as world:
+        ledger = exchange.ledger
+
+        async def orders_agree():
+            await world.until(lambda: "orders" not in world.differences(), 15)
+
+        heard, away, own = (ledger.place("ETHBTC", "SELL", size, "0.05") for size in ("5", "6", "7"))
+        ledger.amend(heard, "4")
+        ledger.prevent(heard, "1")
+        await orders_agree()
+        exchange.cut(0.5)
+        for change, order, quantity in (
+            (ledger.amend, away, "5"), (ledger.prevent, own, "1"), (ledger.amend, away, "3"),
+            (ledger.prevent, own, "2"),
+        ):  # fmt: skip
+            change(order, quantity)
+            await asyncio.sleep(0.003)
+        await world.until(lambda: not world.live())
+        await world.until(world.live, 15)
+        ledger.fill(away, "1")
+        ledger.amend(away, "2")
+        await orders_agree()
+        told = {"REPLACED": [], "TRADE_PREVENTION": []}
+        for row in world.rows(tables.order_events):
+            if row["execution_type"] in told:
+                said = text(row["quantity"]) if row["execution_type"] == "REPLACED" else ""
+                told[row["execution_type"]].append((row["order_id"], ms(row["event_time"]), said))
+        amended = [(str(one["order"]), one["at"], text(one["to"])) for one in ledger.amendments]
+        assert sorted(told["REPLACED"]) == sorted(amended)
+        prevented = [(str(one["order"]), one["at"], "") for one in ledger.prevented]
+        assert sorted(told["TRADE_PREVENTION"]) == sorted(prevented)
+        asked = [path for _, path in exchange.rest.asked]
+        assert asked.count("/api/v3/order/amendments") == 1
+        assert asked.count("/api/v3/myPreventedMatches") == 1
+    done = replayed(sqlite_url, f"sqlite:///{tmp_path / 'copy.db'}", 20)
+    assert (done.notes, sum(done.different.values())) == ([], 0)
+
+
 async def test_a_flood_of_nonsense_is_kept_and_costs_no_row(sqlite_url, tmp_path):
     """Frames that cannot be read are journaled to the last one, and what came between them is all there."""
     exchange = SecondSpot()
     async with SecondWorld(sqlite_url, exchange, tmp_path) as world:
         life(exchange)
         for session in exchange.sessions:
-            for _ in range(500):
+            for _ in range(150):
                 session.lines.put_nowait('{"e":"executionReport","E":')
         life(exchange)
         await world.agreed(20)
         await world.rang()
         kept = world.rows(tables.journal, tables.journal.c.kind == "undecodable")
-        assert len(kept) == 500 * len(exchange.sessions)
+        assert len(kept) == 150 * len(exchange.sessions)
 
 
-async def test_a_flood_of_nonsense_ends_the_link_and_leaves_a_gap(sqlite_url, tmp_path):
-    """Far more than a venue's noise ends the connection: what is not kept lies in a gap, and is caught up."""
+async def test_a_flood_of_nonsense_ends_the_link_and_leaves_a_gap(sqlite_url, tmp_path, monkeypatch):
+    """Far more than a venue's noise ends the connection: what is not kept lies in a gap, and is caught up.
+
+    The next connection waits for long, however short the usual pause is.
+    """
+    monkeypatch.setattr(Backoff, "next", lambda self, lived=0.0: 0.0)
     exchange = SecondSpot()
     async with SecondWorld(sqlite_url, exchange, tmp_path) as world:
         life(exchange)
@@ -206,6 +259,8 @@ async def test_a_flood_of_nonsense_ends_the_link_and_leaves_a_gap(sqlite_url, tm
         reason = tables.sessions.c.close_reason == "nothing that comes can be read"
         await world.until(lambda: world.rows(tables.sessions, reason), 30)
         await world.until(world.live, 30)
+        first, second = sorted(world.rows(tables.sessions), key=lambda row: row["opened_at"])
+        assert second["opened_at"] - first["closed_at"] > timedelta(seconds=0.24)  # half of RECONNECT_MAX
         await world.agreed(30)
         await world.rang()
         assert len(world.rows(tables.journal, tables.journal.c.kind == "undecodable")) < 8_000

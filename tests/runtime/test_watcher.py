@@ -5,7 +5,9 @@ import contextlib
 import logging
 import socket
 import struct
+import time
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 from websockets.asyncio.server import serve
@@ -347,3 +349,111 @@ async def test_closing_a_black_hole_does_not_wait_for_it():
         await watcher.close()
         assert CLOCK.monotonic() - started < 2.5
         assert tasks() == []
+
+
+def soon(n=20_000, text="x"):
+    """Return what sends so many frames at once and stays."""
+
+    async def talk(peer):
+        with contextlib.suppress(ConnectionClosed):
+            for _ in range(n):
+                await peer.send(text)
+            await peer.wait_closed()
+
+    return talk
+
+
+async def test_a_flood_is_parsed_a_piece_at_a_time(monkeypatch):
+    """However many frames one read brings, others have their turn between a few hundred of them."""
+    monkeypatch.setattr(module, "TURN", 0.0)
+    frames, jumps = [], []
+    async with websocket(soon()) as url, await watch(url, frames, beat=60) as watcher:
+        last = watcher.frames + len(watcher._socket.recv_messages.frames)
+        async with asyncio.timeout(10):
+            while watcher.frames < 20_000:
+                await asyncio.sleep(0)
+                parsed = watcher.frames + len(watcher._socket.recv_messages.frames)
+                jumps.append(parsed - last)
+                last = parsed
+    assert max(jumps) <= 2_048 // 3 + 1  # a frame has three bytes, the first piece 2 KiB
+
+
+async def test_one_of_several_takes_its_share_of_the_time():
+    """With a tenth of the time, frames that cost much are taken slowly, and count as heard only then."""
+    taken = []
+
+    def work(frame, at):
+        taken.append(at)
+        end = time.perf_counter() + 0.0005
+        while time.perf_counter() < end:
+            pass
+
+    async with websocket(soon(3_000)) as url:
+        watcher = await Watcher.open(url, CLOCK.now, CLOCK, wait=2, beat=60, on_frame=work, share=0.1)
+        async with watcher:
+            began, busy = time.perf_counter(), 0
+            heard = watcher.alive_at
+            while time.perf_counter() - began < 0.8:
+                await asyncio.sleep(0.001)
+                busy = len(taken)
+            assert 50 < busy * 0.0005 / 0.8 * 1000 < 350  # thousandths of the time, with the burst
+            assert watcher._socket.behind
+            assert taken[-1] - max(heard, watcher.alive_at) > timedelta(seconds=0.3)
+
+
+async def test_a_flood_of_pings_ends_the_connection():
+    """A venue pings now and then; a thousand in a second that no reader sees are no better than garbage."""
+
+    async def talk(peer):
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await peer.ping()
+                await asyncio.sleep(0)
+
+    floods = []
+    async with websocket(talk) as url:
+        watcher = await Watcher.open(
+            url, CLOCK.now, CLOCK, wait=2, beat=60, on_frame=lambda frame, at: None,
+            on_flood=lambda: floods.append(True),
+        )  # fmt: skip
+        async with watcher:
+            assert await lost(watcher, 5) == module.FLOOD
+        assert floods == [True]
+
+
+async def test_what_arrived_before_the_end_is_read_to_the_end():
+    """Frames that wait for their turn when the connection dies are taken all the same."""
+
+    async def talk(peer):
+        peer.transport.write(b"\x81\x01x" * 3_000)  # one read, and more than a turn
+        await peer.wait_closed()
+
+    frames = []
+    async with websocket(talk) as url:
+        watcher = await Watcher.open(
+            url, CLOCK.now, CLOCK, wait=2, beat=60, on_frame=lambda frame, at: frames.append(frame), share=0.1
+        )
+        async with watcher:
+            async with asyncio.timeout(5):
+                while not watcher._socket._rest:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+            watcher._socket.transport.abort()
+            assert await lost(watcher, 5) == "connection lost"
+    assert len(frames) == 3_000
+
+
+async def test_who_is_given_up_is_cut_at_once():
+    """Nothing more of a flood is parsed once it was given up, and nobody waits for its goodbye."""
+    frames = []
+    async with websocket(soon(200_000)) as url:
+        watcher = await watch(url, frames, beat=60)
+        async with asyncio.timeout(5):
+            while not frames:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        since = watcher.alive_at - timedelta(seconds=9)
+        watcher.give_up("nonsense", since)
+        count, began = len(frames), CLOCK.monotonic()
+        await watcher.close()
+        assert CLOCK.monotonic() - began < 0.5
+        assert len(frames) == count
+        assert (watcher.reason, watcher.alive_at) == ("nonsense", since)

@@ -15,7 +15,7 @@ from tests.venues.tape import AT, frame
 # What depends on which telling came first, and means nothing: who told it, in which row, how often.
 TOLD_BY = {
     "source", "journal_seq", "events", "n", "past", "received_at", "reason", "seen_at",
-    "event_at", "execution_type", "last_quantity",
+    "execution_type", "last_quantity",
 }  # fmt: skip
 
 

@@ -1,11 +1,13 @@
 """The official samples as they were published, and how to speak them."""
 
+import copy
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 TAPES = Path(__file__).parent.parent / "tapes" / "um"
 AT = datetime(2026, 1, 1, tzinfo=UTC)
+GONE = object()
 
 
 def raw(name, product="um"):
@@ -31,3 +33,16 @@ def frame(event):
 def wrap(event):
     """Return a frame of a combined stream."""
     return frame({"stream": "k" * 64 + "@" + str(event.get("e")), "data": event})
+
+
+def bent(value, place, thing):
+    """Return a copy of plain values with another thing, or nothing (`GONE`), in one place."""
+    made = copy.deepcopy(value)
+    inside = made
+    for key in place[:-1]:
+        inside = inside[key]
+    if thing is GONE:
+        del inside[place[-1]]
+    else:
+        inside[place[-1]] = thing
+    return made

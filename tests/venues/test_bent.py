@@ -1,20 +1,17 @@
 """Every official payload with one thing inside it missing, null, empty or of another type."""
 
-import copy
-
 import pytest
 
 from accountd.core.told import Notice, Snapshot
 from accountd.errors import VenueUnavailable
 from accountd.venues import open_venue
 from tests.venues import tape
-from tests.venues.tape import AT, frame
+from tests.venues.tape import AT, GONE, bent, frame
 
 PRODUCTS = {
     "binance-usdm": "um", "binance-coinm": "cm", "binance-portfolio": "pm", "binance-options": "options",
 }  # fmt: skip
-MISSING = object()
-ABSENT = (MISSING, None, "")
+ABSENT = (GONE, None, "")
 OTHERS = (5, "x", [], [5], {}, {"a": 1}, True, -1, "7.25", 7.25, "NaN", 10**40)
 TRADE = {
     "x": "TRADE", "X": "PARTIALLY_FILLED", "l": "0.5", "z": "0.5", "L": "7", "t": 9, "n": "0.1",
@@ -34,19 +31,6 @@ def leaves(value, before=()):
             yield from leaves(value[key], (*before, key))
     else:
         yield before
-
-
-def bent(value, path, new):
-    """Return a copy in which one value is another, or missing."""
-    value = copy.deepcopy(value)
-    here = value
-    for key in path[:-1]:
-        here = here[key]
-    if new is MISSING:
-        del here[path[-1]]
-    else:
-        here[path[-1]] = new
-    return value
 
 
 def events(venue):

@@ -4,7 +4,6 @@ Nothing raises, and nothing is made up: what is told of such a sample was told o
 what the sample no longer says.
 """
 
-import copy
 import json
 
 import msgspec
@@ -14,7 +13,7 @@ from accountd.core.told import Balance, Fill, Notice, Order, Transfer
 from accountd.errors import VenueUnavailable
 from accountd.venues import open_venue
 from tests.venues import tape
-from tests.venues.tape import AT, frame
+from tests.venues.tape import AT, GONE, bent, frame
 
 EVENTS = [("binance-spot", name) for name in tape.names("spot", "*event.*")]
 MARGIN_EVENTS = [("binance-margin", name) for name in tape.names("margin", "event.*")]
@@ -23,14 +22,14 @@ PAGES = {
     "rest.myTrades": "fills", "rest.myAllocations": "allocations", "rest.allOrderList": "order_lists",
     "sapi.capital.deposit.hisrec": "deposits", "sapi.capital.withdraw.history": "withdrawals",
     "sapi.asset.transfer.GET": "moves", "sapi.asset.dribblet": "dust",
-    "sapi.asset.assetDividend": "dividends",
+    "sapi.asset.assetDividend": "dividends", "rest.order.amendments": "amendments",
+    "rest.myPreventedMatches": "prevented",
 }  # fmt: skip
 MARGIN_PAGES = {
     "rest.margin.account": "account", "rest.margin.allOrders": "orders", "rest.margin.myTrades": "fills",
     "rest.margin.interestHistory": "interest", "rest.margin.borrow-repay.GET": "loans",
     "rest.margin.capital-flow": "capital_flow", "rest.margin.transfer.GET": "moves",
 }  # fmt: skip
-GONE = object()
 # What may well say that there is nothing.
 FREE = ("status", "type", "free", "locked", "rows", "direction", "userAssetDribbletDetails")
 BENT = [GONE, None, "", "x", -1, 1.5, True, [], {}, "NaN", "1E+999", 10**30]
@@ -47,19 +46,6 @@ def places(value, here=()):
         for key in list(value) if isinstance(value, dict) else range(len(value)):
             yield (*here, key)
             yield from places(value[key], (*here, key))
-
-
-def bent(value, place, thing):
-    """Return a copy with another thing, or nothing, in one place."""
-    made = copy.deepcopy(value)
-    inside = made
-    for key in place[:-1]:
-        inside = inside[key]
-    if thing is GONE:
-        del inside[place[-1]]
-    else:
-        inside[place[-1]] = thing
-    return made
 
 
 def variants(value):

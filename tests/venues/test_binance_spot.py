@@ -22,7 +22,7 @@ ORDER = {
     "q": ("quantity", D), "p": ("price", D), "P": ("stop_price", D), "x": ("execution_type", str),
     "X": ("status", str), "i": ("order_id", str), "l": ("last_quantity", D), "z": ("filled_quantity", D),
     "Z": ("filled_quote", D), "T": ("updated_at", from_ms), "O": ("created_at", from_ms),
-    "s": ("symbol", str), "E": ("event_at", from_ms),
+    "s": ("symbol", str),
 }  # fmt: skip
 FILL = {
     "t": ("trade_id", str), "i": ("order_id", str), "S": ("side", str), "L": ("price", D),

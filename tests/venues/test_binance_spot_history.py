@@ -32,6 +32,28 @@ PAGES = {
 }  # fmt: skip
 
 
+def test_what_happened_to_single_orders():
+    """Each amendment is told with what was left, and of a prevented match only the order that lost some."""
+    amended = VENUE.decode_page("amendments", raw("rest.order.amendments", "spot"), AT)
+    assert [(row.order_id, row.execution_type, row.quantity, to_ms(row.at)) for row in amended] == [
+        ("9", "REPLACED", D("4"), 1741669661670), ("9", "REPLACED", D("3"), 1741672924895)
+    ]  # fmt: skip
+    sample = raw("rest.myPreventedMatches", "spot")
+    (lost,) = VENUE.decode_page("prevented", sample, AT)
+    assert (lost.symbol, lost.order_id, lost.execution_type) == ("BTCUSDT", "3", "TRADE_PREVENTION")
+    assert (to_ms(lost.at), lost.quantity) == (1669101687094, None)
+    both = load("rest.myPreventedMatches", "spot")[0] | {"takerPreventedQuantity": "1.3"}
+    assert [row.order_id for row in VENUE.decode_page("prevented", frame([both]), AT)] == ["5", "3"]
+
+
+@pytest.mark.parametrize("told", ["", "None", "NaN", "x", None])
+def test_no_prevented_quantity_is_no_error(told):
+    """What an order says of prevention is a hint: a word where there is none costs no row."""
+    row = load("rest.allOrders", "spot")[0] | {"preventedQuantity": told}
+    (order,) = VENUE.decode_page("orders", frame([row]), AT)
+    assert order.prevented is None
+
+
 @pytest.mark.parametrize("kind", PAGES)
 def test_every_official_page_is_read(kind):
     """Every published page tells what it lists."""

@@ -88,7 +88,6 @@ def test_order_update_loses_nothing():
     agrees(order, event["o"], ORDER_UPDATE)
     assert order.created_at == order.updated_at == from_ms(event["o"]["T"])
     assert (order.market, order.kind, order.source) == ("usdm", "order", "stream")
-    assert order.event_at == from_ms(event["E"])
 
 
 def test_trade_is_order_and_fill_exactly():

@@ -104,8 +104,8 @@ def by_time(question: Question, start_ms: int, end_ms: int) -> Flow[Swept]:
             swept.unproven.append(_window(question, cursor, stop, "a row that makes no sense"))
         past_crowd = crowd is not None and crowd[0] == cursor
         cursor = stop if cursor < stop < end_ms else stop + 1
-        if past_crowd or not page.size:
-            width = widest
+        if past_crowd or not page.size or (guess and page.size < question.limit // 2):
+            width = widest  # a page that is cut off then costs one call, creeping up to it several
         else:
             near = _width_near(page, question.limit) if guessed else width * 8
             width = min(widest, near, _next_width(width, page.size, question.limit))

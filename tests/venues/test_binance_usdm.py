@@ -111,6 +111,7 @@ def test_no_listen_key_survives_redaction():
         frame({"result": [other, f"{other}@X"], "id": 1}),
         frame({"e": "listenKeyExpired", "E": 1, "listenKey": other}),
         frame({"stream": "s", "data": {"e": "listenKeyExpired", "E": 1, "listenKey": "short"}}),
+        frame({"id": 1, "error": {"code": -1022}, "signature": "short"}),
         b'{"note":"' + KEY.encode() + b'"}',
     ]
     for sent in frames:

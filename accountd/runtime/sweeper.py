@@ -106,7 +106,7 @@ class Sweeper:
         """
         async with self._income:
             job = self._round(Priority.SWEEP)
-            job.margin = 2 * self.settle
+            job.margin = self.settle
             cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
             for ground in self.grounds:
                 if ground.has(TRANSFERS):
@@ -345,7 +345,7 @@ class Sweeper:
 
     def _round(self, priority: Priority) -> Round:
         now = self.rest.clock.now()
-        margin = max(OVERLAP, 3 * self.settle) if priority > Priority.CANARY else 2 * self.settle
+        margin = max(OVERLAP, 3 * self.settle) if priority > Priority.CANARY else self.settle
         return Round(now=now, proven=now - self.settle, priority=priority, margin=margin)
 
     def start(self, cursors: Cursors, ground: Ground, dataset: str, symbol: str, now: datetime,

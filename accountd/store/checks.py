@@ -234,7 +234,10 @@ class Checks:
         snapshot = POSITIONS if (POSITIONS, market, "") in self.proven else BALANCES
         seen = self.proven.get((snapshot, market, ""))
         stretch = self._stretch(NEEDS[ORDER_FILLS], market, symbol)
-        if stretch is None or seen is None or (start := max(stretch[0], seen[0])) >= stretch[1]:
+        if stretch is None or seen is None:
+            return
+        # a snapshot proves from before it was taken: an order that ended in between was not in it
+        if (start := max(stretch[0], seen[0] + self.slack)) >= stretch[1]:
             return
         o, f = orders.c, fills.c
         same = and_(o.account_id == f.account_id, o.market == f.market, o.symbol == f.symbol,

@@ -194,10 +194,10 @@ def test_a_fill_of_an_order_that_nothing_told_of(book):
 
 def test_an_order_that_ended_just_before_the_first_snapshot_is_not_missed(book):
     """The snapshot speaks for a moment before it was taken; old and over by then, the order is in no list."""
-    book.add(fills=[samples.fill(1, traded_at=at(SLACK.total_seconds()))])
-    assert book.check() == {}
-    book.add(fills=[samples.fill(2, traded_at=at(SLACK.total_seconds() + 0.1), order_id="2")])
-    assert book.check()["order_unseen"].subject == "order:usdm:BTCUSDT:2"
+    just, later = at(SLACK.total_seconds()), at(SLACK.total_seconds() + 0.1)
+    book.add(fills=[samples.fill(1, traded_at=just), samples.fill(2, traded_at=later, order_id="2")])
+    book.check()
+    assert book.open() == {("order_unseen", "order:usdm:BTCUSDT:2")}
 
 
 def test_a_backfill_is_checked_too(book):

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
@@ -48,9 +48,10 @@ class PublicMarket:
         ]  # fmt: skip
 
     async def push(self, stream, data):
-        """Send an event to every connection that has the stream."""
+        """Send an event to every connection that has the stream; one that is just closing misses it."""
         for one in self.serving(stream):
-            await one["socket"].send(json.dumps({"stream": stream, "data": data}))
+            with suppress(ConnectionClosed):
+                await one["socket"].send(json.dumps({"stream": stream, "data": data}))
 
     async def cut(self):
         """Drop every connection."""

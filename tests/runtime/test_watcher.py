@@ -445,7 +445,7 @@ async def test_what_arrived_before_the_end_is_read_to_the_end():
 async def test_who_is_given_up_is_cut_at_once():
     """Nothing more of a flood is parsed once it was given up, and nobody waits for its goodbye."""
     frames = []
-    async with websocket(soon(200_000)) as url:
+    async with websocket(soon()) as url:
         watcher = await watch(url, frames, beat=60)
         async with asyncio.timeout(5):
             while not frames:  # noqa: ASYNC110
@@ -454,6 +454,6 @@ async def test_who_is_given_up_is_cut_at_once():
         watcher.give_up("nonsense", since)
         count, began = len(frames), CLOCK.monotonic()
         await watcher.close()
-        assert CLOCK.monotonic() - began < 0.5
+        assert CLOCK.monotonic() - began < 1.0
         assert len(frames) == count
         assert (watcher.reason, watcher.alive_at) == ("nonsense", since)

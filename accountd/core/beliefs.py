@@ -40,8 +40,8 @@ class Recent(OrderedDict[K, V], Generic[K, V]):
             self.popitem(last=False)
 
 
-def order_key(order: Order) -> OrderKey:
-    """Return the key of an order within its account."""
+def order_key(order: Order | Happened) -> OrderKey:
+    """Return the key of an order, or of what happened to it, within its account."""
     return (order.market, order.symbol, order.kind, order.order_id)
 
 
@@ -91,10 +91,8 @@ class Beliefs:
         for telling in tellings:
             for told in telling.told:
                 kind = type(told)
-                if kind is Order:
+                if kind is Order or kind is Happened:
                     self._want_order(told, want)  # type: ignore[arg-type]
-                elif kind is Happened:
-                    self._want_event(told, want)  # type: ignore[arg-type]
                 elif kind is Fill:
                     self._want_fill(told, want)  # type: ignore[arg-type]
                 elif kind is Absent:
@@ -103,13 +101,8 @@ class Beliefs:
                     self._want_transfer(told, want)  # type: ignore[arg-type]
         return want
 
-    def _want_order(self, told: Order, want: Wanted) -> None:
+    def _want_order(self, told: Order | Happened, want: Wanted) -> None:
         key = order_key(told)
-        if key not in self.orders:
-            want.orders.add(key)
-
-    def _want_event(self, told: Happened, want: Wanted) -> None:
-        key = (told.market, told.symbol, told.kind, told.order_id)
         if key not in self.orders:
             want.orders.add(key)
 

@@ -142,7 +142,7 @@ class Fold:
 
     def _happened(self, told: Happened) -> None:
         """Add an event to an order's life, unless it was told before; the order itself stays as it is."""
-        key = (told.market, told.symbol, told.kind, told.order_id)
+        key = order_key(told)
         order = self.beliefs.orders.get(key)
         if order is None:
             return  # somebody else's, or one that was never shown

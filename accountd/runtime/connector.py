@@ -74,7 +74,7 @@ class Connector:
 
     def doors(self) -> tuple[Door, ...]:
         """Return the doors that the account must listen at."""
-        return tuple(one for one in self._all_doors() if not Socket(one).aside)
+        return tuple(one for one in self._all_doors() if not (isinstance(one, ListenKeyDoor) and one.aside))
 
     def asides(self) -> tuple[ListenKeyDoor, ...]:
         """Return the doors that the account can do without."""

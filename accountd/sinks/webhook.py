@@ -24,6 +24,7 @@ _ASKS_TO_WAIT = (429, 503)
 _MOST_READ = 65_536  # bytes of a reply that are read so that the connection can be used again
 _LONGEST_READ = 1.0  # seconds spent on it
 
+
 def sign(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
     """Return the ``webhook-signature`` header: one ``v1`` signature for each key."""
     told = f"{message_id}.{timestamp}.".encode() + body

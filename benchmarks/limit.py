@@ -37,7 +37,8 @@ def make(count: int) -> Rows:
     changes = Fold(Beliefs(ACCOUNT, 0, bytes(32), limit=count), now).run(tellings)
     made = {
         "journal": list(rows.journal(changes)), "orders": list(rows.orders(changes)),
-        "order_events": list(rows.order_events(changes)), "fills": list(rows.fills(changes, time_text(now))),
+        "order_events": list(rows.order_events(changes)),
+        "fills": [(*row, time_text(now)) for row in rows.fills(changes)],
     }  # fmt: skip
     assert {name: len(found) for name, found in made.items()} == expected(count)
     return made

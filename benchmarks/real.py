@@ -16,7 +16,7 @@ from accountd.runtime.link import Link, Socket
 from accountd.runtime.metrics import Metrics
 from accountd.runtime.recorder import Outcome, Recorder
 from accountd.runtime.watcher import Watcher
-from accountd.store.engine import writer_engine
+from accountd.store.engine import reader_engine, writer_engine
 from accountd.store.writer import Writer
 from accountd.venues import open_venue
 from accountd.venues.doors import StreamOptions
@@ -85,7 +85,8 @@ async def measure(url: str, count: int, rate: int = 0, hooks: Sequence[HookWish]
     async with sender(count, rate) as peer, AsyncExitStack() as stack:
         listener = Timed(run, peer, latency=rate > 0)
         stack.callback(listener.failed.cancel)
-        recorder = Recorder(Writer(writer_engine(url), clock.now), hooks, clock, listener, RING)
+        writer = Writer(writer_engine(url), clock.now, reader_engine(url))
+        recorder = Recorder(writer, hooks, clock, listener, RING)
         stack.push_async_callback(recorder.stop, 30)
         await recorder.open_account(ACCOUNT, VENUE, "live")
         if deliver is not None:

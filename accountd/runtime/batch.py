@@ -11,6 +11,7 @@ from typing import Any
 from accountd.core.alerts import OutboxRow
 from accountd.core.changes import Changes
 from accountd.core.told import Telling
+from accountd.store.ready import Ready
 from accountd.store.writer import Transaction
 
 
@@ -36,11 +37,21 @@ class Job:
 
 
 @dataclass(slots=True)
+class Folded:
+    """What came of a batch's tellings: nothing of it moves any more with the beliefs but ``changes``."""
+
+    changes: list[Changes]
+    ready: Ready
+    outbox: list[OutboxRow]
+
+
+@dataclass(slots=True)
 class Batch:
-    """What one transaction takes from the queue, in order."""
+    """What one transaction takes from the queue, in order; ``folded`` if that was done ahead."""
 
     tellings: list[Telling] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
+    folded: Folded | None = None
 
 
 @dataclass(slots=True)

@@ -107,7 +107,8 @@ async def machine(
     if upgrade.changed:
         log.info("schema upgraded", before=upgrade.from_rev, now=upgrade.to_rev)
     listener = Listener(health, metrics)
-    writer = Writer(writer_engine(settings.database_url), clock.now)
+    url = settings.database_url
+    writer = Writer(writer_engine(url), clock.now, reader_engine(url))
     recorder = Recorder(writer, wishes(settings.hooks), clock, listener, settings.ring_size)
     budget = Budget(clock, settings.weight_share)
     try:

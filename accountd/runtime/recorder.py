@@ -6,28 +6,26 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol, TypeVar
 
 import msgspec
 import structlog
 
-from accountd.core import alerts
 from accountd.core.alerts import HookWish, OutboxRow
-from accountd.core.beliefs import Beliefs, Recent
-from accountd.core.changes import Alert, Changes
-from accountd.core.fold import Fold
+from accountd.core.beliefs import Recent
+from accountd.core.changes import Alert
 from accountd.core.told import Notice, Telling, Told
 from accountd.errors import DatabaseFailed, DatabaseFull, DatabaseGone, Fenced, RecordRefused
-from accountd.runtime.batch import Batch, Doubt, Job, by_account, fail
+from accountd.runtime.ahead import Ahead
+from accountd.runtime.batch import Batch, Doubt, Folded, Job, fail
 from accountd.runtime.batch import Outcome as Outcome
 from accountd.runtime.clock import Clock
 from accountd.runtime.findings import open_finding
+from accountd.runtime.ledgers import Ledger as Ledger
+from accountd.runtime.ledgers import Ledgers
 from accountd.runtime.lines import Lines
 from accountd.runtime.raising import raise_alerts
 from accountd.store.late import LATE, late
-from accountd.store.rows import Head
 from accountd.store.writer import Transaction, Writer
 
 T = TypeVar("T")
@@ -47,18 +45,6 @@ class Observer(Protocol):
     def died(self, error: Exception) -> None: ...
 
 
-@dataclass(slots=True)
-class Ledger:
-    """One account as the writer thread knows it."""
-
-    account_id: str
-    venue: str
-    environment: str
-    born: datetime
-    is_new: bool
-    beliefs: Beliefs | None = None
-
-
 class _Rehearsed(Exception):
     """Rolls a transaction back that was only to be tried."""
 
@@ -66,20 +52,21 @@ class _Rehearsed(Exception):
 class Recorder:
     """Takes tellings without ever making a socket wait, and commits them in groups.
 
-    While one transaction commits, the next group gathers. ``offer`` is for frames: it returns False
-    when the ring is full, and the caller opens a gap. ``record`` and ``submit`` wait for the commit.
+    While one transaction commits, the next group gathers, and what has gathered when it begins is folded
+    ahead. ``offer`` is for frames: it returns False when the ring is full, and the caller opens a gap.
+    ``record`` and ``submit`` wait for the commit.
     """
 
     def __init__(self, writer: Writer, hooks: Sequence[HookWish], clock: Clock, observer: Observer,
                  ring_size: int = 20_000) -> None:  # fmt: skip
         self.writer = writer
         self.hooks = tuple(hooks)
-        self._heard = alerts.heard(self.hooks)
         self.clock = clock
         self.observer = observer
         self.ring_size = ring_size
-        self.ledgers: dict[str, Ledger] = {}
+        self.ledgers = Ledgers(hooks, clock)
         self._lines = Lines()
+        self._ahead = Ahead(self._lines.take, self._fold_ahead, writer.look_away)
         self._frames = 0
         self._waiting: Counter[str] = Counter()  # ... of each account
         self._ready = threading.Event()
@@ -138,7 +125,7 @@ class Recorder:
         def run(tx: Transaction) -> Ledger:
             row = tx.open_account(account_id, account_id, venue, environment, now)
             ledger = Ledger(account_id, venue, environment, row.created_at, row.is_new)
-            self._load(tx, ledger, tx.take_head(account_id))
+            self.ledgers.load(tx, ledger, tx.take_head(account_id))
             return ledger
 
         # only once it is committed: what is known here is loaded anew after a lost connection
@@ -176,7 +163,7 @@ class Recorder:
         batch: Batch | None = None
         try:
             while not self._kill.is_set():
-                batch = batch or self._take()
+                batch = batch or self._next()
                 if batch is None:
                     break
                 try:
@@ -196,15 +183,22 @@ class Recorder:
             self._call(self.observer.died, error)
         finally:
             try:
+                self._ahead.close()
                 self.writer.close()
             finally:
-                self._call(self._end, batch)
+                self._call(self._end, [one for one in (batch, self._ahead.batch) if one])
 
     def _call(self, what: Callable[..., object], *args: object) -> None:
         try:
             self._loop.call_soon_threadsafe(what, *args)
         except RuntimeError:  # the loop is closed: nobody is left to hear it
             self._kill.set()
+
+    def _next(self) -> Batch | None:
+        """Return what was folded ahead, or else take what waits."""
+        if not self._ahead.wait():
+            self._forget()
+        return self._ahead.get() or self._take()
 
     def _take(self) -> Batch | None:
         """Wait for something to do and take what is there; None when all is done and told to stop."""
@@ -218,8 +212,9 @@ class Recorder:
     def _commit(self, batch: Batch) -> None:
         if self._doubt is not None:
             self._settle(self._doubt, batch)
+        folded, batch.folded = batch.folded, None
         try:
-            self._transact(batch.tellings, batch.jobs)
+            self._transact(batch.tellings, batch.jobs, folded, ahead=True)
         except (DatabaseGone, DatabaseFull, DatabaseFailed, Fenced):
             raise
         except Exception as error:  # one telling or job must not hold up the others: find it
@@ -294,35 +289,35 @@ class Recorder:
         """Write a telling and roll it back; raise what the database says against it."""
         try:
             with self.writer.begin() as tx:
-                self._recall(tx)
-                changes = self._fold(tx, self.ledgers[telling.account_id], [telling])
-                tx.write([changes], self._rows(changes.account_id, changes.alerts))
+                self.ledgers.recall(tx)
+                folded = self.ledgers.fold([telling], tx.load)
+                tx.put(folded.ready, folded.outbox)
                 raise _Rehearsed
         except _Rehearsed:
             return
         finally:
             self._forget()
 
-    def _transact(self, tellings: list[Telling], jobs: Sequence[Job]) -> None:
+    def _transact(self, tellings: list[Telling], jobs: Sequence[Job], folded: Folded | None = None,
+                  ahead: bool = False) -> None:  # fmt: skip
         started = self.clock.monotonic()
         self.busy_since = self.busy_since or started
-        changes: list[Changes] = []
         self._rung = []
         with self.writer.begin() as tx:
-            self._recall(tx)
-            for account_id, told in by_account(tellings).items():
-                changes.append(self._fold(tx, self.ledgers[account_id], told))
-            rows = [row for one in changes for row in self._rows(one.account_id, one.alerts)]
-            committed_at = tx.write(changes, rows)
-            for one in changes:
+            self.ledgers.recall(tx)
+            folded = folded or self.ledgers.fold(tellings, tx.load)
+            if ahead and not jobs and self.writer.aside is not None and self._lines:
+                self._ahead.start()
+            committed_at = tx.put(folded.ready, folded.outbox)
+            for one in folded.changes:
                 for subject, at, detail in late(tx, one):
                     open_finding(self, tx, one.account_id, LATE, "warning", subject, detail,
                                  self.clock.now(), (at, at))  # fmt: skip
             for job in jobs:
                 if job.run is not None:
                     job.result = job.run(tx)
-            rows += self._rung
-            outcome = Outcome(changes, rows, committed_at, 0.0, len(tellings))
+            rows = folded.outbox + self._rung
+            outcome = Outcome(folded.changes, rows, committed_at, 0.0, len(tellings))
             self._doubt = Doubt(tx.mark(), tellings, list(jobs), outcome)
         self.busy_since = None  # before anybody hears of it: who then looks finds no debt
         doubt, self._doubt = self._doubt, None
@@ -333,37 +328,16 @@ class Recorder:
         frames = Counter(telling.account_id for telling in doubt.tellings if telling.keep)
         self._call(self._finish, doubt.outcome, doubt.jobs, frames)
 
-    def _recall(self, tx: Transaction) -> None:
-        """Load anew what `_forget` dropped; without taking the head: whoever took it meanwhile fences us."""
-        for ledger in list(self.ledgers.values()):
-            if ledger.beliefs is None:
-                self._load(tx, ledger, tx.read_head(ledger.account_id))
-
-    def _fold(self, tx: Transaction, ledger: Ledger, tellings: list[Telling]) -> Changes:
-        beliefs = ledger.beliefs
-        assert beliefs is not None
-        wanted = beliefs.wanted(tellings)
-        if wanted.orders or wanted.fills or wanted.transfers:
-            beliefs.remember(tx.load(ledger.account_id, wanted))
-        return Fold(beliefs, ledger.born, heard=self._heard).run(tellings)
-
-    def _load(self, tx: Transaction, ledger: Ledger, head: Head) -> None:
-        beliefs = Beliefs(ledger.account_id, head.seq, head.head)
-        balances, positions, orders = tx.load_small(ledger.account_id)
-        beliefs.balances = {(one.market, one.asset): one for one in balances}
-        beliefs.positions = {(one.market, one.symbol, one.position_side): one for one in positions}
-        beliefs.open = {(one.market, one.symbol, one.kind, one.order_id): one for one in orders}
-        beliefs.contested = tx.open_conflicts(ledger.account_id)
-        ledger.beliefs = beliefs
-
-    def _rows(self, account_id: str, raised: Iterable[Alert]) -> list[OutboxRow]:
-        ledger, now = self.ledgers[account_id], self.clock.now()
-        return alerts.batch(raised, ledger.venue, account_id, self.hooks, now)
+    def _fold_ahead(self, batch: Batch) -> None:
+        if self.ledgers.know(batch.tellings):
+            batch.folded = self.ledgers.fold(batch.tellings, self.writer.look)
 
     def _forget(self) -> None:
-        """Drop beliefs that a transaction moved and then did not commit; they are loaded anew."""
-        for ledger in list(self.ledgers.values()):
-            ledger.beliefs = None
+        """Drop beliefs that a transaction moved and then did not commit, and what was folded upon them."""
+        self._ahead.wait()
+        if self._ahead.batch is not None:
+            self._ahead.batch.folded = None
+        self.ledgers.forget()
 
     def _finish(self, outcome: Outcome, jobs: list[Job], frames: Counter[str]) -> None:
         self._frames = max(0, self._frames - frames.total())
@@ -382,8 +356,8 @@ class Recorder:
         self._offered.trim()
         return True
 
-    def _end(self, batch: Batch | None) -> None:
+    def _end(self, left: list[Batch]) -> None:
         """Nothing is written any more: say so to whoever waits, and to whoever comes."""
         self._done.set()
-        for job in [*self._lines.jobs(), *(batch.jobs if batch else [])]:
+        for job in [*self._lines.jobs(), *(job for batch in left for job in batch.jobs)]:
             fail(job.future, DatabaseFailed("the writer has stopped"))

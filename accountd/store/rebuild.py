@@ -11,14 +11,15 @@ from sqlalchemy import Connection, func, insert, select
 from accountd.core.changes import Changes, FillKey
 from accountd.errors import SettingsError
 from accountd.store import rows, statements, tables
+from accountd.store.ready import ready
 from accountd.store.rows import AccountRow, Reader
 from accountd.store.types import time_text
-from accountd.store.writer import MAPPED, Transaction
+from accountd.store.writer import Transaction
 
 # What is made from the journal. A withdrawn fill is not: a sweep decided it, like a gap.
 DERIVED = ("orders", "order_events", "fills", "fill_corrections", "balances", "balance_history", "positions",
            "position_history", "transfers")  # fmt: skip
-_COMMITTED = rows.FILLS.index("committed_at")
+_RECEIVED = rows.FILLS.index("received_at")
 
 
 def require_empty(conn: Connection) -> None:
@@ -55,23 +56,23 @@ def committed_at(conn: Connection, account: str, keys: Iterable[FillKey]) -> dic
         wanted = wanted.replace("\\u0000", "\\ufffd")  # as the rows are written
     read = Reader(dialect)
     found = conn.exec_driver_sql(statements.look_up(dialect, "fills", 3), (wanted, account))
-    return {(row[1], row[2], row[3]): time_text(read.at(row[_COMMITTED])) for row in found}
+    return {(row[1], row[2], row[3]): time_text(read.at(row[-1])) for row in found}
 
 
 def write(tx: Transaction, changes: Changes, committed: Mapping[FillKey, str]) -> None:
     """Write one batch of a replay; a fill whose commit nobody remembers bears when it was received."""
-    tx._advance(changes)
-    for name, mapped in MAPPED:
-        tx._insert(name, list(mapped(changes)))
-    tx._name_fills([changes])
-    tx._resolve([changes])
-    tx._insert("fills", [_stamped(row, committed) for row in rows.fills(changes, "")])
+    what = ready([changes])
+    for move in what.moves:
+        tx.advance(move)
+    for name, values in what.work.items():
+        tx.insert(name, values)
+    tx.name_fills(what)
+    tx.resolve(what)
+    tx.insert("fills", [_stamped(row, committed) for row in what.fills])
 
 
 def _stamped(row: rows.Row, committed: Mapping[FillKey, str]) -> rows.Row:
-    received = row[_COMMITTED - 1]
-    stamp = committed.get((row[1], row[2], row[3]), received)
-    return (*row[:_COMMITTED], stamp, *row[_COMMITTED + 1 :])
+    return (*row, committed.get((row[1], row[2], row[3]), row[_RECEIVED]))
 
 
 def copy_checkpoints(source: Connection, tx: Transaction, account: str) -> int:

@@ -65,7 +65,7 @@ ORDER_EVENTS = ("account_id", "market", "symbol", "kind", "order_id", "n", "exec
                 "price", "quantity", "filled_quantity", "event_time", "source", "journal_seq")  # fmt: skip
 FILLS = ("account_id", "market", "symbol", "trade_id", "order_id", "client_order_id", "side", "position_side",
          "price", "quantity", "quote_quantity", "commission", "commission_asset", "realized_pnl", "is_maker",
-         "traded_at", "received_at", "committed_at", "source", "journal_seq")  # fmt: skip
+         "traded_at", "received_at", "source", "journal_seq", "committed_at")  # fmt: skip
 BALANCES = ("account_id", "market", "asset", "free", "locked", "total", "reason", "updated_at", "source",
             "journal_seq", "n")  # fmt: skip
 POSITIONS = ("account_id", "market", "symbol", "position_side", "quantity", "entry_price", "break_even_price",
@@ -137,14 +137,14 @@ def order_events(changes: Changes) -> Iterator[Row]:
                amount(e.filled_quantity), moment(e.event_time), e.source, e.journal_seq)  # fmt: skip
 
 
-def fills(changes: Changes, committed_at: str) -> Iterator[Row]:
-    """Map the new fills."""
+def fills(changes: Changes) -> Iterator[Row]:
+    """Map the new fills, all but ``committed_at``, which comes last and is known last."""
     a = changes.account_id
     for f in changes.fills.values():
         yield (a, f.market, f.symbol, f.trade_id, f.order_id, f.client_order_id, f.side, f.position_side,
                amount(f.price), amount(f.quantity), amount(f.quote_quantity), amount(f.commission),
                f.commission_asset, amount(f.realized_pnl), flag(f.is_maker), moment(f.traded_at),
-               moment(f.received_at), committed_at, f.source, f.journal_seq)  # fmt: skip
+               moment(f.received_at), f.source, f.journal_seq)  # fmt: skip
 
 
 def fill_corrections(changes: Changes) -> Iterator[Row]:
@@ -284,7 +284,7 @@ class Reader:
 
     def fill(self, row: Any) -> Fill:
         (_, market, symbol, trade_id, order_id, client, side, position_side, price, quantity, quote,
-         commission, asset, pnl, maker, traded, received, _, source, seq) = row  # fmt: skip
+         commission, asset, pnl, maker, traded, received, source, seq, _) = row  # fmt: skip
         return Fill(
             market=market, symbol=symbol, trade_id=trade_id, order_id=order_id, client_order_id=client,
             side=side, position_side=position_side, price=self.sure(price), quantity=self.sure(quantity),

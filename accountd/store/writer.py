@@ -3,58 +3,48 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain
 from typing import Any, TypeVar
 
-import msgspec
 import structlog
 from sqlalchemy import Connection, Engine, select, update
 from sqlalchemy.engine import Row as SqlRow
 
 from accountd.core.alerts import OutboxRow
-from accountd.core.beliefs import order_key
 from accountd.core.changes import Changes, Held, Wanted
 from accountd.core.journal import GENESIS
 from accountd.core.told import Balance, Order, Position
 from accountd.errors import DatabaseGone, Fenced, RecordRefused, SettingsError
-from accountd.store import rows, statements, tables
+from accountd.store import recall, rows, statements, tables
 from accountd.store.bookkeeping import Bookkeeping
 from accountd.store.engine import SAFE_SQLITE
 from accountd.store.faults import translated
 from accountd.store.proving import upsert
-from accountd.store.rows import AccountRow, Head, Reader, Row
+from accountd.store.ready import Move, Ready, ready
+from accountd.store.rows import AccountRow, Head, Row
 from accountd.store.types import time_text
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-OPEN = f"missing_since IS NULL AND status NOT IN ({tables.CLOSED})"
-# Written in this order; fills come last so that their committed_at is as close to the commit as can be.
-MAPPED: tuple[tuple[str, Callable[[Changes], Iterable[Row]]], ...] = (
-    ("journal", rows.journal),
-    ("orders", rows.orders),
-    ("order_events", rows.order_events),
-    ("fill_corrections", rows.fill_corrections),
-    ("balances", rows.balances),
-    ("balance_history", rows.balance_history),
-    ("positions", rows.positions),
-    ("position_history", rows.position_history),
-    ("transfers", rows.transfers),
-    ("findings", rows.findings),
-)
 
 
 class Writer:
     """Owns the writing connection, for one thread at a time; once it is lost the next begin reconnects.
 
     ``epochs`` holds each account's epoch as ``take_head`` set it; a write under an older one is fenced.
+    ``aside`` reads what is committed on a connection of its own, from any one other thread.
     """
 
-    def __init__(self, engine: Engine, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, engine: Engine, clock: Callable[[], datetime], aside: Engine | None = None
+    ) -> None:
         self.engine = engine
         self.clock = clock
+        self.aside = aside
+        self._looking: Connection | None = None
         self.epochs: dict[str, int] = {}
         if engine.dialect.name == "sqlite":
             safe = sqlite3.sqlite_version_info >= SAFE_SQLITE
@@ -89,8 +79,34 @@ class Writer:
             raise DatabaseGone("a commit whose answer was lost is still under way")
         return status == "committed"
 
+    def look(self, account_id: str, wanted: Wanted) -> Held:
+        """Find what is committed of the wanted keys, beside a transaction that is under way.
+
+        Raises:
+            DatabaseGone: try again, on a new connection.
+        """
+        assert self.aside is not None
+        try:
+            with translated():
+                if self._looking is None:
+                    self._looking = self.aside.connect()
+                with self._looking.begin():
+                    return recall.load(self._looking, account_id, wanted)
+        except BaseException:
+            self.look_away()
+            raise
+
+    def look_away(self) -> None:
+        """Close the connection of `look`, from the thread that uses it."""
+        looking, self._looking = self._looking, None
+        if looking is not None:
+            looking.invalidate()
+            looking.close()
+
     def close(self) -> None:
         """Close the connection; SQLite then folds its WAL into the database file."""
+        if self.aside is not None:
+            self.aside.dispose()
         self.engine.dispose()
 
     def open_account(
@@ -138,7 +154,6 @@ class Transaction(Bookkeeping):
         self.committed_at: datetime | None = None
         self._dialect = connection.dialect.name
         self._mark: str | None = None
-        self._read = Reader(self._dialect)
 
     def run(self, operation: Callable[[Transaction], T]) -> T:
         """Do something else in the same transaction."""
@@ -215,58 +230,20 @@ class Transaction(Bookkeeping):
 
     def load_small(self, account_id: str) -> tuple[list[Balance], list[Position], list[Order]]:
         """Read all balances and positions of an account, and its open orders that are not missing."""
-        read, dialect = self._read, self._dialect
-
-        def found(table: str, where: str = "") -> Iterable[Any]:
-            return self.connection.exec_driver_sql(
-                statements.of_account(dialect, table, where), (account_id,)
-            )
-
-        return (
-            [read.balance(row) for row in found("balances")],
-            [read.position(row) for row in found("positions")],
-            [read.order(row) for row in found("orders", OPEN)],
-        )
+        return recall.load_small(self.connection, account_id)
 
     def load(self, account_id: str, wanted: Wanted) -> Held:
         """Find what is held of the wanted keys, one statement a table; orders come with their events."""
-        read = self._read
-        keys: dict[str, tuple[set[Any], int]] = {
-            "orders": (wanted.orders, 4), "fills": (wanted.fills, 3), "transfers": (wanted.transfers, 4),
-        }  # fmt: skip
-        found = self._look_up(account_id, keys)
-        orders = [read.order(row) for row in found["orders"]]
-        known = {order_key(order) for order in orders}  # an order that is not there has no events
-        events = self._look_up(account_id, {"order_events": (known, 4)})["order_events"]
-        return Held(
-            orders=orders,
-            order_events=[read.order_event(row) for row in events],
-            fills=[read.fill(row) for row in found["fills"]],
-            transfers=[read.transfer(row) for row in found["transfers"]],
-        )
-
-    def _look_up(self, account_id: str, keys: dict[str, tuple[set[Any], int]]) -> dict[str, Iterable[Any]]:
-        """Find rows of several tables by the first so many key columns after the account."""
-        names = [name for name, (wanted, _) in keys.items() if wanted]
-        questions = []
-        for name in names:
-            wanted, width = keys[name]
-            text = msgspec.json.encode(list(wanted)).decode()
-            if self._dialect == "postgresql":
-                text = text.replace("\\u0000", "\\ufffd")  # as the rows are written
-            questions.append((statements.look_up(self._dialect, name, width), (text, account_id)))
-        found: dict[str, Iterable[Any]] = dict.fromkeys(keys, ())
-        if self._dialect == "postgresql" and questions:
-            found.update(zip(names, statements.together(self.connection, questions), strict=True))
-        else:
-            for name, (statement, values) in zip(names, questions, strict=True):
-                found[name] = self.connection.exec_driver_sql(statement, values)
-        return found
+        return recall.load(self.connection, account_id, wanted)
 
     def write(self, changes: Sequence[Changes], outbox: Sequence[OutboxRow] = ()) -> datetime:
-        """Write what tellings changed, and the alerts about it; return the time that the fills bear.
+        """Write what tellings changed, and the alerts about it (see `put`)."""
+        return self.put(ready(changes), outbox)
 
-        At most one ``Changes`` an account. The clock is read just before the fills, the last rows of all.
+    def put(self, what: Ready, outbox: Sequence[OutboxRow] = ()) -> datetime:
+        """Write rows, and alerts about them; return the time that the fills bear.
+
+        The clock is read just before the fills, the last rows of all.
 
         Raises:
             Fenced: another worker has taken an account, or its journal has moved on.
@@ -274,77 +251,80 @@ class Transaction(Bookkeeping):
             RecordRefused: a row is there already that was to be new.
         """
         if self._dialect == "postgresql":
-            return self._write_at_once(changes, outbox)
-        for one in changes:
-            self._advance(one)
-        for name, mapped in MAPPED:
-            self._insert(name, list(chain.from_iterable(map(mapped, changes))))
-        self._name_fills(changes)
+            return self._put_at_once(what, outbox)
+        for move in what.moves:
+            self.advance(move)
+        for name, values in what.work.items():
+            self.insert(name, values)
+        self.name_fills(what)
         self.committed_at = now = self.clock()
-        self._insert("outbox", _outbox(outbox, now))
-        self._insert("fills", _fills(changes, now))
-        self._resolve(changes)
+        self.insert("outbox", _outbox(outbox, now))
+        self.insert("fills", _stamped(what.fills, now))
+        self.resolve(what)
         return now
 
-    def _write_at_once(self, changes: Sequence[Changes], outbox: Sequence[OutboxRow]) -> datetime:
+    def _put_at_once(self, what: Ready, outbox: Sequence[OutboxRow]) -> datetime:
         """Write everything in one round trip, but for what is worth a COPY: each wait costs a turn."""
-        work = {name: list(chain.from_iterable(map(mapped, changes))) for name, mapped in MAPPED}
         enough = statements.WORTH_COPY
-        many = {name: values for name, values in work.items() if len(values) >= enough}
-        many_fills = sum(len(one.fills) for one in changes) >= enough
-        heads = list(changes)
+        many = {name: values for name, values in what.work.items() if len(values) >= enough}
+        few = {name: values for name, values in what.work.items() if values and name not in many}
+        many_fills = len(what.fills) >= enough
+        moves = list(what.moves)
         if many or many_fills:
-            while heads:
-                self._advance(heads.pop())
+            while moves:
+                self.advance(moves.pop())
             for name, values in many.items():
-                self._insert(name, values)
-        self._name_fills(changes)
+                self.insert(name, values)
+        self.name_fills(what)
         self.committed_at = now = self.clock()
-        work["outbox"], work["fills"] = _outbox(outbox, now), _fills(changes, now)
+        few |= {"outbox": _outbox(outbox, now)} if outbox else {}
         if many_fills:
-            self._insert("fills", work.pop("fills"))
-        few = {name: values for name, values in work.items() if values and name not in many}
-        if heads or few:
-            cells: list[Any] = list(chain.from_iterable(map(self._head, heads)))
+            self.insert("fills", _stamped(what.fills, now))
+        elif what.fills:
+            few["fills"] = _stamped(what.fills, now)
+        if moves or few:
+            cells: list[Any] = list(chain.from_iterable(map(self._head, moves)))
             cells += [statements.as_json(statements.INSERT[name][0], values) for name, values in few.items()]
-            statement = statements.all_at_once(tuple(few), len(heads))
+            statement = statements.all_at_once(tuple(few), len(moves))
             moved, number = self.connection.exec_driver_sql(statement, tuple(cells)).one()
-            if moved != len(heads):
-                raise Fenced(_taken(", ".join(one.account_id for one in heads)))
+            if moved != len(moves):
+                raise Fenced(_taken(", ".join(one.account_id for one in moves)))
             self._mark = str(number)
-        self._resolve(changes)
+        self.resolve(what)
         return now
 
-    def _name_fills(self, changes: Sequence[Changes]) -> None:
-        named = list(chain.from_iterable(map(rows.fill_names, changes)))
-        if named:
-            statements.run(self.connection, statements.name_fills(self._dialect), statements.NAME, named)
+    # -- the parts of `put`, for a replay
 
-    def _resolve(self, changes: Sequence[Changes]) -> None:
+    def name_fills(self, what: Ready) -> None:
+        """Tell fills that are there already their client order ids."""
+        if what.named:
+            statement = statements.name_fills(self._dialect)
+            statements.run(self.connection, statement, statements.NAME, what.named)
+
+    def resolve(self, what: Ready) -> None:
         """Resolve what tellings explain; behind the findings, so that the history has both turns."""
-        for one in changes:
-            for (kind, subject), at in one.resolved.items():
-                self.resolve_findings(one.account_id, kind, subject, at)
+        for account_id, kind, subject, at in what.resolved:
+            self.resolve_findings(account_id, kind, subject, at)
 
-    def _insert(self, name: str, values: list[Row]) -> None:
+    def insert(self, name: str, values: list[Row]) -> None:
+        """Write rows of a table."""
         if values:
             statement = statements.insert(self._dialect, name)
             statements.run(self.connection, statement, statements.INSERT[name][0], values)
 
-    def _head(self, changes: Changes) -> tuple[Any, ...]:
-        epoch = self.epochs[changes.account_id]
-        return (changes.seq, changes.head, changes.account_id, epoch, changes.first_seq)
-
-    def _advance(self, changes: Changes) -> None:
+    def advance(self, move: Move) -> None:
         """Move the account's head from where these changes start; whoever holds a newer epoch fences us."""
-        done = self.connection.exec_driver_sql(statements.advance(self._dialect), self._head(changes))
+        done = self.connection.exec_driver_sql(statements.advance(self._dialect), self._head(move))
         if done.rowcount != 1:
-            raise Fenced(_taken(changes.account_id))
+            raise Fenced(_taken(move.account_id))
+
+    def _head(self, move: Move) -> tuple[Any, ...]:
+        return (move.seq, move.head, move.account_id, self.epochs[move.account_id], move.first_seq)
 
 
-def _fills(changes: Sequence[Changes], now: datetime) -> list[Row]:
+def _stamped(fills: list[Row], now: datetime) -> list[Row]:
     stamp = time_text(now)
-    return list(chain.from_iterable(rows.fills(one, stamp) for one in changes))
+    return [(*row, stamp) for row in fills]
 
 
 def _outbox(outbox: Sequence[OutboxRow], now: datetime) -> list[Row]:

@@ -53,8 +53,8 @@ def poisoned(monkeypatch):
     """Make the database refuse every fill at one price: its quantity is not canonical, its id is twice."""
     plain = rows.fills
 
-    def poisoned(changes, stamp):
-        for row in plain(changes, stamp):
+    def poisoned(changes):
+        for row in plain(changes):
             yield row
             if str(POISON) in row:
                 yield row  # the primary key refuses

@@ -39,6 +39,8 @@ from accountd.core.told import (
 class Fold:
     """Folds one batch of one account's tellings; ``changes`` is what came of it.
 
+    Tellings stay as they were told: a batch whose commit failed is folded again.
+
     What is not journaled leaves no trace in the beliefs either: they are the same when the journal is
     replayed, however its rows fall into batches.
 
@@ -73,7 +75,7 @@ class Fold:
                 noticed.review(self)
             if telling.keep or self.changed:
                 for held, told_again in self.seen:
-                    _settle(held, told_again)
+                    merge.settle(held, told_again)
                 self._journal(telling, salts[n * size : (n + 1) * size])
         self.beliefs.seq, self.beliefs.head = self.changes.seq, self.changes.head
         self.beliefs.trim()
@@ -102,8 +104,8 @@ class Fold:
         fresh = self._is_new_event(key, told)
         self._wonder(key, held, told)
         if held is None:
-            told.events = 0
-            order = told
+            order = merge.frozen(told)
+            order.events = 0
         else:
             merged = merge.order(held, told)
             if merged is None and not fresh:
@@ -212,6 +214,7 @@ class Fold:
         if held is not None:
             noticed.fill_told_again(self, key, held, told)
             return
+        told = merge.frozen(told)
         order_name = (told.market, told.symbol, "order", told.order_id)
         order = beliefs.orders.get(order_name)
         if told.client_order_id is None:
@@ -244,6 +247,7 @@ class Fold:
                 self.changes.balances[key] = held
                 self.changed = True
             return
+        told = merge.frozen(told)
         merge.succeed(told, held)
         told.n = 1 if held is None else held.n + 1
         told.updated_at, told.source, told.journal_seq = told.as_of, self.telling.source, self.seq
@@ -260,7 +264,7 @@ class Fold:
         if held is None:
             if not told.quantity:
                 return  # flat, and never held
-            self._put_position(told, None)
+            self._put_position(merge.frozen(told), None)
             return
         if not merge.newer(told, held):
             return
@@ -275,7 +279,7 @@ class Fold:
         if self.telling.source == REST:
             self.seen.append((held, told))
         else:
-            _settle(held, told)
+            merge.settle(held, told)
 
     def _put_position(self, position: Position, held: Position | None) -> None:
         key = (position.market, position.symbol, position.position_side)
@@ -344,6 +348,7 @@ class Fold:
         if held is not None:
             noticed.transfer_told_again(self, key, held, told)
             return
+        told = merge.frozen(told)
         told.source, told.journal_seq = self.telling.source, self.seq
         self.beliefs.transfers[key] = told
         self.changes.transfers[key] = told
@@ -373,13 +378,6 @@ class Fold:
         self.changed = True
         if before is None and subject not in self.beliefs.contested:
             ringing.finding(self, found)
-
-
-def _settle(held: Any, told: Any) -> None:
-    """Let a belief that was told again be as of the later telling."""
-    held.as_of, held.seen_at = told.as_of, told.seen_at
-    if isinstance(held, Position) and told.unrealized_pnl is not None:
-        held.unrealized_pnl = told.unrealized_pnl  # moves with the mark price: no change of belief
 
 
 TELL: dict[type, Callable[..., None]] = {

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from operator import attrgetter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -126,6 +126,13 @@ def succeed(told: Balance | Position, held: Balance | Position | None) -> None:
     """Let a telling remember what else was told of its own instant."""
     same = held is not None and (held.as_of, held.seen_at) == (told.as_of, told.seen_at)
     told.past = (*held.past, _amount(held)) if held is not None and same else ()
+
+
+def settle(held: Any, told: Any) -> None:
+    """Let a balance or position that was told again be as of the later telling."""
+    held.as_of, held.seen_at = told.as_of, told.seen_at
+    if isinstance(held, Position) and told.unrealized_pnl is not None:
+        held.unrealized_pnl = told.unrealized_pnl  # moves with the mark price: no change of belief
 
 
 def _amount(thing: Balance | Position) -> Decimal:

@@ -147,3 +147,20 @@ def test_what_a_symbol_is_set_to_is_journaled():
     made = again.run([copied(page, keep=True), copied(stream)])
     assert [one.leverage for one in made.position_history] == [Decimal(20)]
     assert made.position_history == live.position_history
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_batch_whose_commit_failed_folds_again_as_at_first(seed):
+    """Tellings are left as they were told, whatever came behind them, in their own batch or in the next."""
+    told = list(tellings(seed, 90))
+    before, batch, behind = told[:30], told[30:60], told[60:]
+    believed = [Beliefs("main", 0, GENESIS) for _ in range(2)]
+    earlier = [fold(beliefs, [copied(one) for one in before]) for beliefs in believed]
+    first = kept([earlier[0], fold(believed[0], batch)])
+    fold(believed[0], behind)
+    assert kept([earlier[1], fold(believed[1], batch)]) == first
+
+
+def fold(beliefs, batch):
+    """Fold with salts that are the same each time."""
+    return Fold(beliefs, T0, salts=bytes).run(batch)

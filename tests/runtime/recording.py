@@ -76,7 +76,7 @@ class Stage:
     def __init__(self, url):
         self.url = url
         self.engine = writer_engine(url)
-        self.writer = Writer(self.engine, SystemClock().now)
+        self.writer = Writer(self.engine, SystemClock().now, reader_engine(url))
         self.heard = Heard()
         self.recorder = None
 

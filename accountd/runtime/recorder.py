@@ -52,8 +52,8 @@ class _Rehearsed(Exception):
 class Recorder:
     """Takes tellings without ever making a socket wait, and commits them in groups.
 
-    While one transaction commits, the next group gathers, and what has gathered when it begins is folded
-    ahead. ``offer`` is for frames: it returns False when the ring is full, and the caller opens a gap.
+    While one transaction commits, the next group gathers; where there is one account, what has gathered
+    when it begins is folded ahead. ``offer`` is for frames: it returns False when the ring is full, and the caller opens a gap.
     ``record`` and ``submit`` wait for the commit.
     """
 
@@ -306,7 +306,7 @@ class Recorder:
         with self.writer.begin() as tx:
             self.ledgers.recall(tx)
             folded = folded or self.ledgers.fold(tellings, tx.load)
-            if ahead and not jobs and self.writer.aside is not None and self._lines:
+            if ahead and not jobs and self._may_fold_ahead():
                 self._ahead.start()
             committed_at = tx.put(folded.ready, folded.outbox)
             for one in folded.changes:
@@ -327,6 +327,10 @@ class Recorder:
     def _say_done(self, doubt: Doubt) -> None:
         frames = Counter(telling.account_id for telling in doubt.tellings if telling.keep)
         self._call(self._finish, doubt.outcome, doubt.jobs, frames)
+
+    def _may_fold_ahead(self) -> bool:
+        """Say whether something waits, and nobody else would have to stand behind it too."""
+        return self.writer.aside is not None and len(self.ledgers) < 2 and bool(self._lines)
 
     def _fold_ahead(self, batch: Batch) -> None:
         if self.ledgers.know(batch.tellings):

@@ -253,3 +253,19 @@ async def test_a_stop_writes_what_is_folded(database_url, writing):
         assert await stage.recorder.stop(20)
         stage.assert_whole(ALL)
         assert not [one for one in threading.enumerate() if one.name == "accountd-fold"]
+
+
+async def test_nothing_is_folded_ahead_of_another_account(sqlite_url, writing):
+    """A frame of a second account waits for what is being written, and not for a batch behind it too."""
+    async with recording(sqlite_url) as stage:
+        await stage.recorder.open_account("other", "binance-usdm", "live")
+        writing.recorder = stage.recorder
+        writing.then = writing.folded = lambda: None
+        stage.recorder.offer(frame(1))
+        await stage.until(lambda: writing.number == 1)
+        for number in ALL[1:]:
+            stage.recorder.offer(frame(number))
+        stage.recorder.offer(frame(1, account_id="other"))
+        writing.hold.set()
+        await stage.drained()
+        assert {name for name, _ in writing.folders} == {"accountd-writer"}

@@ -53,8 +53,8 @@ class Recorder:
     """Takes tellings without ever making a socket wait, and commits them in groups.
 
     While one transaction commits, the next group gathers; where there is one account, what has gathered
-    when it begins is folded ahead. ``offer`` is for frames: it returns False when the ring is full, and the caller opens a gap.
-    ``record`` and ``submit`` wait for the commit.
+    when it begins is folded ahead. ``offer`` is for frames: it returns False when the ring is full, and
+    the caller opens a gap. ``record`` and ``submit`` wait for the commit.
     """
 
     def __init__(self, writer: Writer, hooks: Sequence[HookWish], clock: Clock, observer: Observer,

@@ -13,7 +13,7 @@ import msgspec
 
 from accountd.core.told import ALGO_ORDERS, FILLS, ORDERS, TRANSFERS, Transfer
 from accountd.errors import BadRequest
-from accountd.venues import binance
+from accountd.venues import absent, binance
 from accountd.venues.base import (
     Call,
     ExchangeInfo,
@@ -49,6 +49,8 @@ class FuturesSection:
     ``whole_orders`` is the weight of asking for the orders of all symbols at once, None where the venue
     does not take that question.
     """
+
+    explain = staticmethod(absent.explain)
 
     def __init__(
         self,
@@ -157,10 +159,6 @@ class FuturesSection:
     def algo_order(self, algo_id: str) -> Flow[bool]:
         """Tell one conditional order; return False when the venue does not know it any more."""
         return (yield from self.asking.single(f"{self.prefix}algo_order", ((self.algo_id, algo_id),)))
-
-    def explain(self, symbol: str, order_id: str, what: str) -> Flow[None]:
-        """Tell nothing: there is no such history here."""
-        yield from ()
 
     def _history(
         self, dataset: str, symbol: str | None, cursor: str, limit: int, weight: int | None = None

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from accountd.core.told import BALANCES, FILLS, ORDERS, POSITIONS, TRANSFERS
+from accountd.venues import absent
 from accountd.venues.base import (
     AccountState,
     Call,
@@ -108,6 +109,9 @@ class OptionsMarket:
 
     market = MARKET
     retention: Mapping[str, Retention] = RETENTION
+    algo_orders = staticmethod(absent.algo_orders)
+    algo_order = staticmethod(absent.algo_order)
+    explain = staticmethod(absent.explain)
 
     def __init__(self, asking: Asking) -> None:
         self.asking = asking
@@ -150,11 +154,6 @@ class OptionsMarket:
         question = self.asking.history("orders", symbol, "orderId", ROWS, FIVE_DAYS)
         return (yield from by_time(question, to_ms(start), to_ms(end)))
 
-    def algo_orders(self, symbol: str, start: datetime, end: datetime) -> Flow[Swept]:
-        """Tell nothing: there are no conditional orders."""
-        yield from ()
-        return Swept()
-
     def fills(self, symbol: str, start: datetime, end: datetime) -> Flow[Swept]:
         """Tell the trades of a contract in a window."""
         question = self.asking.history("fills", symbol, None, ROWS, WEEK)
@@ -183,15 +182,6 @@ class OptionsMarket:
     def order(self, symbol: str, order_id: str) -> Flow[bool]:
         """Tell one order; return False when the venue does not know it any more."""
         return (yield from self.asking.single("order", (("symbol", symbol), ("orderId", order_id))))
-
-    def algo_order(self, algo_id: str) -> Flow[bool]:
-        """Return False: there are no conditional orders."""
-        yield from ()
-        return False
-
-    def explain(self, symbol: str, order_id: str, what: str) -> Flow[None]:
-        """Tell nothing: there is no such history here."""
-        yield from ()
 
 
 class BinanceOptions(ListenKeyVenue):

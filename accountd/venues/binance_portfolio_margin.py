@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from accountd.core.told import BALANCES, FILLS, ORDERS, TRANSFERS, Balance, Transfer
 from accountd.errors import BadRequest
-from accountd.venues import binance
+from accountd.venues import absent, binance
 from accountd.venues.base import (
     Call,
     ExchangeInfo,
@@ -50,6 +50,9 @@ class PortfolioMargin:
 
     market = MARGIN
     retention: Mapping[str, Retention] = RETENTION
+    algo_orders = staticmethod(absent.algo_orders)
+    algo_order = staticmethod(absent.algo_order)
+    explain = staticmethod(absent.explain)
 
     def __init__(self, asking: Asking) -> None:
         self.asking = asking
@@ -80,11 +83,6 @@ class PortfolioMargin:
         question = self.asking.history("margin.orders", symbol, "orderId", ORDER_ROWS, DAY)
         return (yield from by_time(question, to_ms(start), to_ms(end)))
 
-    def algo_orders(self, symbol: str, start: datetime, end: datetime) -> Flow[Swept]:
-        """Tell nothing: conditional margin orders are plain orders."""
-        yield from ()
-        return Swept()
-
     def fills(self, symbol: str, start: datetime, end: datetime) -> Flow[Swept]:
         """Tell the trades of a symbol in a window."""
         question = self.asking.history("margin.fills", symbol, "fromId", TRADE_ROWS, DAY)
@@ -114,15 +112,6 @@ class PortfolioMargin:
         """Tell one order; return False when the venue does not know it any more."""
         params = (("symbol", symbol), ("orderId", order_id))
         return (yield from self.asking.single("margin.order", params))
-
-    def algo_order(self, algo_id: str) -> Flow[bool]:
-        """Return False: there are no conditional orders."""
-        yield from ()
-        return False
-
-    def explain(self, symbol: str, order_id: str, what: str) -> Flow[None]:
-        """Tell nothing: there is no such history here."""
-        yield from ()
 
     def _debt(self, kind: str, assets: set[str], *of: tuple[str, str]) -> Question:
         """Return the question about a history of debts; ``assets`` collects those that its rows name."""

@@ -14,6 +14,7 @@ import msgspec
 from accountd.core.beliefs import AMENDED, PREVENTED
 from accountd.core.told import BALANCES, FILLS, ORDERS, TRANSFERS, Notice
 from accountd.errors import BadRequest, VenueGone
+from accountd.venues import absent
 from accountd.venues.base import (
     Call,
     ExchangeInfo,
@@ -89,6 +90,8 @@ class SpotSection:
     """
 
     limits: Mapping[str, int] = {}
+    algo_orders = staticmethod(absent.algo_orders)
+    algo_order = staticmethod(absent.algo_order)
 
     def __init__(self, market: str, asking: Asking, wallet: Wallet, routed: set[str],
                  retention: Mapping[str, Retention] = RETENTION) -> None:  # fmt: skip
@@ -122,11 +125,6 @@ class SpotSection:
             return (yield from self._lists(start, end))
         return (yield from self._history("orders", symbol, start, end, "orderId"))
 
-    def algo_orders(self, symbol: str, start: datetime, end: datetime) -> Flow[Swept]:
-        """Tell nothing: there are no such orders here."""
-        yield from ()
-        return Swept()
-
     def fills(self, symbol: str, start: datetime, end: datetime) -> Flow[Swept]:
         """Tell the trades of a symbol in a window, and its allocations where the venue routes orders."""
         swept = yield from self._history("fills", symbol, start, end, "fromId")
@@ -154,11 +152,6 @@ class SpotSection:
             if refusal.code == ARCHIVED:
                 return False
             raise
-
-    def algo_order(self, algo_id: str) -> Flow[bool]:
-        """Return False: there are no such orders here."""
-        yield from ()
-        return False
 
     def explain(self, symbol: str, order_id: str, what: str) -> Flow[None]:
         """Tell the amendments of an order, or what prevented its trades; where there is such a history.

@@ -55,7 +55,8 @@ class Connector:
 
     def __init__(self, name: str, account: Account, settings: Settings, venue: Venue, rest: RestClient,
                  connects: ConnectBudget, books: Books | None,
-                 on_frame: Callable[[Link, Socket, bytes, datetime], None]) -> None:  # fmt: skip
+                 on_frame: Callable[[Link, Socket, bytes, datetime], None],
+                 on_flood: Callable[[], None] = lambda: None) -> None:  # fmt: skip
         self.name = name
         self.settings = settings
         self.venue = venue
@@ -63,6 +64,7 @@ class Connector:
         self.connects = connects
         self.books = books
         self.on_frame = on_frame
+        self.on_flood = on_flood
         self.options = StreamOptions(
             form=account.stream_form, events=account.events, logon=account.logon, symbols=account.symbols,
             portfolio_pro=account.portfolio_pro,
@@ -70,7 +72,6 @@ class Connector:
         self.keys: set[str] = set()
         self._wait = settings.request_timeout.total_seconds()
         self._requests = 0
-        self.flooded = False  # a link was given up for its nonsense
 
     def doors(self) -> tuple[Door, ...]:
         """Return the doors that the account must listen at."""
@@ -195,7 +196,8 @@ class Connector:
         )  # fmt: skip
 
     def _flooded(self, socket: Socket) -> None:
-        self.flooded = self.flooded or not socket.aside
+        if not socket.aside:  # the account can do without it
+            self.on_flood()
 
     async def _enter(self, socket: Socket) -> None:
         """A handshake proves nothing: the subscription must be confirmed on the socket."""

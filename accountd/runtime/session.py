@@ -35,6 +35,7 @@ from accountd.runtime.metrics import Metrics
 from accountd.runtime.outage import Outage
 from accountd.runtime.recorder import Ledger, Recorder
 from accountd.runtime.rest import RestClient
+from accountd.runtime.retry import Retry
 from accountd.runtime.rounds import Ground, Step
 from accountd.runtime.sweeper import Sweeper
 from accountd.runtime.tasks import end
@@ -67,10 +68,11 @@ class AccountRunner:
         self.health = health
         self.metrics = metrics
         self.progress = progress
-        self.backoff = Backoff(settings.reconnect_max, rng)
-        self.outage = outage
+        self.retry = Retry(name, Backoff(settings.reconnect_max, rng), outage, self.clock)
         self.books = Books(recorder, name, {one.market: one.retention for one in venue.sections})
-        self.connector = Connector(name, account, settings, venue, rest, connects, self.books, self._frame)
+        self.connector = Connector(
+            name, account, settings, venue, rest, connects, self.books, self._frame, self.retry.flooded
+        )
         self.intake = Intake(
             name, venue, recorder, health, metrics, self.clock, self.connector.keys, self._control
         )
@@ -118,13 +120,7 @@ class AccountRunner:
                 self._say(State.CLOSED, f"broke: {type(error).__name__}")
                 log.exception("session broke", account=self.name)
             self.metrics.reconnects.labels(self.name, self._reason or "failed").inc()
-            flooded, self.connector.flooded = self.connector.flooded, False
-            if flooded:
-                await asyncio.sleep(self.backoff.longest())
-            elif outside and not self.outage.elsewhere:
-                await self.outage.turn()
-            else:
-                await asyncio.sleep(self.backoff.next(lived))
+            await self.retry.pause(lived, outside)
 
     async def start(self) -> None:
         """Measure the clock, learn the venue's limits, load what is believed, own up to the last crash."""
@@ -156,7 +152,7 @@ class AccountRunner:
     async def _life(self) -> float:
         """Live from one connection to the loss of the last in its chain; return the seconds of LIVE."""
         link = await self.connector.connect()
-        self.outage.reached(self.name)
+        self.retry.connected()
         born = self.clock.monotonic()
         try:
             await self._to_live(link)
@@ -199,7 +195,7 @@ class AccountRunner:
                     raise
                 log.warning("sweep failed", account=self.name, error=str(error), code=error.code)
                 self._say(State.SYNCING, str(error))
-                await asyncio.sleep(max(error.retry_after or 0.0, self.backoff.next()))
+                await asyncio.sleep(max(error.retry_after or 0.0, self.retry.soon()))
             else:
                 return
 
@@ -246,7 +242,7 @@ class AccountRunner:
                 raise
             log.warning("rotation failed", account=self.name, error=str(error))
             self._turn.clear()
-            pause = max(1.0, self.backoff.next())
+            pause = max(1.0, self.retry.soon())
             link.since = self.clock.monotonic() - self.settings.rotate_after.total_seconds() + pause
             return link
 
@@ -281,7 +277,7 @@ class AccountRunner:
     async def _mourn(self, link: Link) -> None:
         """The stream is lost: say since when nothing can be relied on."""
         self.link = None
-        self.outage.left(self.name)
+        self.retry.lost()
         reason = link.reason or self._reason or "lost"
         self._say(State.CLOSED, reason)
         now = self.rest.clock.now()

@@ -16,7 +16,6 @@ from accountd.store.rows import Row, moment
 
 _TRIED = ("message_id", "attempt", "status_code", "error", "started_at", "duration")
 _MOVED = ("message_id", "status", "reason", "attempts", "next_attempt_at", "delivered_at", "first_attempt_at")
-_COUNTS = ("attempt", "attempts", "status_code", "duration")  # whole numbers
 # What is delivered is delivered, whatever was decided meanwhile; anything else only moves what is pending.
 _MOVE = f"""
 UPDATE outbox SET {", ".join(f"{name} = told.{name}" for name in _MOVED[1:-1])},
@@ -28,21 +27,6 @@ _KEEP = f"""
 INSERT INTO deliveries ({", ".join(_TRIED)}) SELECT {", ".join(_TRIED)} FROM told WHERE true
 ON CONFLICT DO NOTHING
 """
-
-
-def _told(dialect: str, columns: Sequence[str]) -> str:
-    """Return the head of a statement that reads its one JSON text as the table ``told``."""
-    if dialect == "sqlite":
-        cells = ", ".join(f"json_extract(value, '$.{name}') AS {name}" for name in columns)
-        return f"WITH told AS (SELECT {cells} FROM json_each(?))"
-    cells = ", ".join(f"{name} {_type(name)}" for name in columns)
-    return f"WITH told AS (SELECT * FROM json_to_recordset(CAST(%s AS JSON)) AS told ({cells}))"
-
-
-def _type(name: str) -> str:
-    if name in _COUNTS:
-        return "BIGINT"
-    return "TIMESTAMPTZ" if name.endswith("_at") else "TEXT"
 
 
 def record(conn: Connection, attempts: Sequence[Attempt]) -> None:
@@ -59,10 +43,11 @@ def record(conn: Connection, attempts: Sequence[Attempt]) -> None:
         before = moved.get(attempt.message_id)
         if before is None or before[1] != DELIVERED:
             moved[attempt.message_id] = _moved(attempt, before)
-    for head, what, columns, rows in (
-        (_told(dialect, _TRIED), _KEEP, _TRIED, [_tried(attempt) for attempt in attempts]),
-        (_told(dialect, _MOVED), _MOVE, _MOVED, list(moved.values())),
+    for table, columns, what, rows in (
+        ("deliveries", _TRIED, _KEEP, [_tried(attempt) for attempt in attempts]),
+        ("outbox", _MOVED, _MOVE, list(moved.values())),
     ):
+        head = statements.from_json(dialect, table, columns)
         conn.exec_driver_sql(head + what, (statements.as_json(columns, rows),))
 
 

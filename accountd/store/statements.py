@@ -62,6 +62,16 @@ def _recordset(cells: Iterable[ColumnElement[Any]]) -> Any:
 
 
 @cache
+def from_json(dialect: str, name: str, columns: tuple[str, ...]) -> str:
+    """Return the head of a statement that reads its one JSON text as ``told``, with columns of a table."""
+    if dialect == "sqlite":
+        cells = ", ".join(f"json_extract(value, '$.{cell}') AS {cell}" for cell in columns)
+        return f"WITH told AS (SELECT {cells} FROM json_each(?))"
+    rows_of = _recordset([column(cell, metadata.tables[name].c[cell].type) for cell in columns])
+    return f"WITH told AS ({_text(select(rows_of), dialect)})"
+
+
+@cache
 def insert(dialect: str, name: str, only_if: str | None = None) -> str:
     """Return the statement that writes a table's rows: a tuple a row on SQLite, one JSON text on Postgres.
 

@@ -19,7 +19,7 @@ Kind = Annotated[str | None, typer.Option("--type", help="Only types like this, 
 
 @app.command()
 def mute(
-    length: Annotated[str | None, typer.Argument(metavar="[DURATION]", help="How long, such as 2h.")] = None,
+    length: Annotated[str | None, typer.Argument(metavar="DURATION", help="How long, such as 2h.")] = None,
     hook: Hook = None, kind: Kind = None, account: Account = None, symbol: Symbol = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Why; alerts will say it.")] = None,
     json: AsJson = False,

@@ -31,23 +31,27 @@ SUFFIXES = {".parquet": "parquet", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": 
 Format = Annotated[
     str | None, typer.Option("--format", "-f", help="parquet, csv, jsonl, beancount; else by --out's name.")
 ]
-Table = Annotated[str | None, typer.Option("--table", "-t", help="fills (the default), orders ...")]
+Named = Annotated[str | None, typer.Argument(metavar="TABLE", help="fills (the default), orders ...")]
+Table = Annotated[str | None, typer.Option("--table", "-t", help="The same as TABLE.")]
 Out = Annotated[Path | None, typer.Option("--out", help="The file; without it standard output.")]
 
 
 def export(
-    fmt: Format = None, table: Table = None, out: Out = None, account: Account = None, market: Market = None,
-    symbol: Symbol = None, side: Side = None, status: Status = None, kind: Kind = None, since: Since = None,
-    until: Until = None, during: During = None, limit: Limit = None,
+    named: Named = None, fmt: Format = None, table: Table = None, out: Out = None, account: Account = None,
+    market: Market = None, symbol: Symbol = None, side: Side = None, status: Status = None,
+    kind: Kind = None, since: Since = None, until: Until = None, during: During = None, limit: Limit = None,
 ) -> None:  # fmt: skip
     """Write a table to a file, however long it is; beancount writes fills and transfers as a ledger."""
+    if named is not None and table not in (None, named):
+        raise SettingsError(f"TABLE {named!r} and --table {table!r}: one table at a time")
+    table = table or named
     how = _format(fmt, out)
     wanted = filters.wanted(
         account=account, market=market, symbol=symbol, side=side, status=status, kind=kind, since=since,
         until=until, during=during, limit=limit, newest=limit is not None,
     )  # fmt: skip
     if how == "beancount" and table not in (None, "fills", "transfers"):
-        raise SettingsError("--format beancount: --table is fills or transfers; both without it")
+        raise SettingsError("--format beancount: the table is fills or transfers; both without it")
     if how == "beancount" and limit is not None:
         raise SettingsError("--format beancount: a ledger has no --limit; use --since, --until or --during")
     query_export.find(table or "fills", wanted)
@@ -66,10 +70,16 @@ def _format(fmt: str | None, out: Path | None) -> str:
     Raises:
         SettingsError: it is none of ours.
     """
-    how = fmt.lower() if fmt else SUFFIXES.get(out.suffix.lower(), "") if out else "csv"
-    if how not in FORMAT_NAMES:
-        raise SettingsError(f"--format: one of {', '.join(FORMAT_NAMES)}")
-    return how
+    names = ", ".join(FORMAT_NAMES)
+    if fmt is not None:
+        if fmt.lower() not in FORMAT_NAMES:
+            raise SettingsError(f"--format: {fmt!r} is none of {names}")
+        return fmt.lower()
+    if out is None or str(out) == "-":
+        return "csv"
+    if out.suffix.lower() not in SUFFIXES:
+        raise SettingsError(f"--out: the name {out.name!r} says no format; add --format: {names}")
+    return SUFFIXES[out.suffix.lower()]
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def find(name: str, f: Filter = EVERYTHING) -> SqlTable:
     """
     if name not in tables.metadata.tables:
         there = ", ".join(sorted(tables.metadata.tables))
-        raise SettingsError(f"--table: {name!r} is no table; tables: {there}")
+        raise SettingsError(f"{name!r} is no table; tables: {there}")
     if (f.since or f.until) and name not in TIMES:
         raise SettingsError(f"--since, --until: {name} has no time")
     return tables.metadata.tables[name]

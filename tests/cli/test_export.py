@@ -49,6 +49,13 @@ def test_every_table_can_be_exported(recorded, tmp_path):
         assert read.num_rows == count
 
 
+def test_the_table_may_be_named_without_its_option(recorded):
+    """`export orders` is `export --table orders`, and the same said twice is no contradiction."""
+    assert recorded("export", "orders").stdout == recorded("export", "-t", "orders").stdout
+    assert recorded("export", "orders", "-t", "orders").exit_code == 0
+    assert recorded("export", "--limit", "1", "orders").stdout.startswith("account_id,market,symbol,kind,")
+
+
 def test_duckdb_reads_exact_decimals(recorded_anywhere, tmp_path):
     """DuckDB sums an exported column to the last digit and reads UTC times, from both databases."""
     out = tmp_path / "fills.parquet"
@@ -84,9 +91,12 @@ def test_filters_and_limit_hold(recorded):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--table", "nothing"], "no table"),
-        (["--format", "xlsx"], "parquet, csv, jsonl, beancount"),
-        (["--out", "x.xlsx"], "--format"),
+        (["--table", "nothing"], "'nothing' is no table; tables: accounts,"),
+        (["nothing"], "'nothing' is no table; tables: accounts,"),
+        (["fills", "--table", "orders"], "TABLE 'fills' and --table 'orders'"),
+        (["orders", "--format", "beancount"], "fills or transfers"),
+        (["--format", "xlsx"], "'xlsx' is none of parquet, csv, jsonl, beancount"),
+        (["--out", "x.xlsx"], "'x.xlsx' says no format"),
         (["--out", "no/such/folder/x.csv"], "--out"),
         (["--out", ".", "--format", "csv"], "folder"),
         (["--table", "heads", "--since", "2h"], "heads has no time"),

@@ -49,7 +49,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "accounts": Account, "hooks": Hook, "web": Web, "journal": Journal, "market": Market,
 }  # fmt: skip
 NAMED = ("accounts", "hooks")
-SECRETS = ("anchor_secret", "api_key", "api_secret", "private_key_passphrase", "token", "secret", "command")
+SECRET = re.compile(r"secret|passphrase|token|api_key|command")  # in the name of what holds one, or may
 NAME = re.compile(r"[a-z0-9_-]+")
 Place = tuple[str, ...]
 
@@ -177,9 +177,9 @@ def _line(path: Place, allowed: str, trees: list[dict[str, Any]]) -> str:
     """Compose the line about one value; secrets and what may hold one are not shown."""
     value = _written(path, trees)
     name = _setting(path)
-    if value is None or value == "":
+    if value is None or value == "" or isinstance(value, dict):  # a group may hold secrets
         return f"{name}: {allowed}"
-    if path[-1] in SECRETS:
+    if SECRET.search(path[-1]):
         return f"{name}: the value (not shown) is not allowed: {allowed}"
     shown = str(value) if isinstance(value, (str, Path)) else repr(value)
     if "url" in path[-1]:

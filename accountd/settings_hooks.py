@@ -172,8 +172,10 @@ class Hook(Section):
             yield "url", "required for an Apprise hook, such as tgram://bot-token/chat-id"
         elif self.type == "apprise" and not _is_service(self.url or ""):
             yield "url", "an address that Apprise knows, such as tgram://bot-token/chat-id"
-        if self.type == "nats" and (self.url is None or urlsplit(self.url).scheme not in NATS):
+        if self.type == "nats" and not (self.url and values.is_web_address(self.url, NATS)):
             yield "url", "the address of a server such as nats://127.0.0.1:4222"
+        if self.credentials_file is not None and not self.credentials_file.expanduser().is_file():
+            yield "credentials_file", "a file that exists"
         if self.type == "webhook":
             yield from self._webhook()
 

@@ -36,6 +36,9 @@ class Journal(Section):
         """Yield targets that are not allowed."""
         if self.anchor_url is None:
             return
+        if not values.is_web_address(self.anchor_url):
+            yield "anchor_url", "an address such as https://example.com/hook"
+            return
         url = urlsplit(self.anchor_url)
         if url.scheme not in ("https", "http"):
             yield "anchor_url", "an https:// address"

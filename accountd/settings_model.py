@@ -1,5 +1,6 @@
 """What can be set: every setting with its type, its default and what it means."""
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -74,7 +75,10 @@ def _venue(written: object) -> str:
 
 
 def _symbols(written: object) -> tuple[str, ...]:
-    return tuple(word.upper() for word in values.read_words(written))
+    words = values.read_words(written)
+    if any(re.search(r"\s", word) for word in words):
+        raise ValueError('a list of symbols such as ["BTCUSDT"]')
+    return tuple(word.upper() for word in words)
 
 
 class Account(Section):
@@ -82,7 +86,7 @@ class Account(Section):
 
     venue: Annotated[str, values.PlainValidator(_venue)]
     """Which venue and market."""
-    api_key: Annotated[SecretStr, values.PlainValidator(values.read_secret)]
+    api_key: Annotated[SecretStr, values.PlainValidator(values.read_api_key)]
     """The API key; it needs the right to read and no other."""
     api_secret: values.Secret = None
     """The secret of an HMAC key."""

@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 
 from pydantic import PlainValidator
 
-from accountd.settings_values import read_duration, read_words
+from accountd.settings_values import read_budget, read_words
 
 # How the venue's own apps and pages begin the client order ids of what a person places by hand.
 MANUAL_IDS = ("web_*", "ios_*", "and_*", "android_*", "electron_*", "mac_*", "pc_*")
+MARKETS = ("spot", "margin", "isolated", "usdm", "coinm", "options")
 QUIET = "hours such as 22:00-07:00"
 SIZES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 FLAG, NUMBER, TEXT = "BOOLEAN", "FLOAT", "STRING"  # as the library calls them; its FLOAT is a decimal
@@ -155,15 +156,7 @@ def read_zone(written: object) -> ZoneInfo:
 
 def read_rate(written: object) -> tuple[int, timedelta] | None:
     """Read ``30/1m``: at most so many in so long."""
-    if written is None or isinstance(written, tuple):
-        return written
-    count, _, window = str(written).partition("/")
-    try:
-        if not re.fullmatch(r"[0-9]{1,9}", count.strip()) or not int(count):
-            raise ValueError
-        return int(count), read_duration(window.strip())
-    except ValueError:
-        raise ValueError("a count and a duration such as 30/1m") from None
+    return None if written is None else read_budget(written, "30/1m")
 
 
 def read_amount(written: object) -> Decimal | None:
@@ -199,8 +192,11 @@ def read_patterns(written: object) -> tuple[str, ...]:
 
 
 def read_markets(written: object) -> tuple[str, ...]:
-    """Read a list of markets."""
-    return tuple(word.lower() for word in read_words(written))
+    """Read a list of markets; an unknown one would never ring."""
+    words = tuple(word.lower() for word in read_words(written))
+    if unknown := [word for word in words if word not in MARKETS]:
+        raise ValueError(f"{unknown[0]} is no market; the list may hold {', '.join(MARKETS)}")
+    return words
 
 
 When = Annotated[Expression | None, PlainValidator(read_when)]

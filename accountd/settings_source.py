@@ -38,10 +38,11 @@ def read_environment(environ: Mapping[str, str | None], name: str) -> Layer:
 
 def _nest(layer: Layer, path: list[str], value: str, variable: str) -> None:
     branch = layer.tree
-    for step in path[:-1]:
+    for depth, step in enumerate(path[:-1], 1):
         child = branch.setdefault(step, {})
         if not isinstance(child, dict):
-            layer.problems.append(f"{variable}: not allowed beside a value of {PREFIX}{step.upper()} itself")
+            above = PREFIX + DELIMITER.join(path[:depth]).upper()
+            layer.problems.append(f"{variable}: not allowed beside a value of {above} itself")
             return
         branch = child
     if isinstance(branch.get(path[-1]), dict):

@@ -10,7 +10,7 @@ import ipaddress
 import json
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +25,10 @@ from pydantic import BeforeValidator, PlainValidator, SecretStr
 DURATION = "a duration above zero such as 500ms, 0.5s, 30m, 23h or 30d"
 UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 LONGEST = timedelta(days=36500)
+# An @ in the password would make a part of it the host, which errors name.
+POSTGRES = re.compile(
+    r"postgresql://(?=.)(?:[^:/]*(?::[^@]*)?@)?(?:\[[0-9A-Fa-f:.%]+\]|[^/:?@\[\]\s]*)(?::[0-9]{1,5})?(?:[/?].*)?"
+)
 LOOPBACK_NAMES = ("localhost", "localhost.localdomain")
 
 
@@ -62,17 +66,17 @@ def read_backfill(written: object) -> timedelta | None:
         raise ValueError(f'{refusal}, or "max"') from None
 
 
-def read_budget(written: object) -> tuple[int, timedelta]:
+def read_budget(written: object, example: str = "150/5m") -> tuple[int, timedelta]:
     """Read `150/5m`: so many in so long."""
     if isinstance(written, tuple):
         return written
-    count, slash, window = str(written).partition("/")
-    if not (slash and re.fullmatch(r"[0-9]{1,9}", count.strip()) and int(count)):
-        raise ValueError("a count and a duration such as 150/5m")
+    count, _, window = str(written).partition("/")
     try:
+        if not re.fullmatch(r"[0-9]{1,9}", count.strip()) or not int(count):
+            raise ValueError
         return int(count), read_duration(window.strip())
     except ValueError:
-        raise ValueError("a count and a duration such as 150/5m") from None
+        raise ValueError(f"a count and a duration such as {example}") from None
 
 
 def read_words(written: object) -> tuple[str, ...]:
@@ -130,9 +134,10 @@ def read_database_url(written: object) -> str:
         url = "postgresql://" + url.removeprefix("postgres://")
     if url.startswith("sqlite:///") and url != "sqlite:///":
         return url
-    if url.startswith("postgresql://") and len(url) > len("postgresql://"):
+    if POSTGRES.fullmatch(url):
         return url
-    raise ValueError("sqlite:///path or postgresql://user:password@host/database")
+    hint = " (an @ inside the password is written %40)" if url.count("@") > 1 else ""
+    raise ValueError(f"sqlite:///path or postgresql://user:password@host/database{hint}")
 
 
 def read_base_url(*schemes: str) -> Callable[[object], str | None]:
@@ -165,11 +170,12 @@ def read_hook_url(written: object) -> str | None:
     return url
 
 
-def is_web_address(written: str) -> bool:
-    """Tell whether an address has a host and, if any, a port that can be."""
+def is_web_address(written: str, schemes: Collection[str] = ()) -> bool:
+    """Tell whether an address has a host and, if any, a port that can be, and one of ``schemes``, if any."""
     try:
         url = urlsplit(written)
-        return bool(url.netloc and url.hostname) and url.port != 0
+        named = bool(url.netloc and url.hostname) and not re.search(r"\s", url.netloc)
+        return named and url.port != 0 and (not schemes or url.scheme in schemes)
     except ValueError:
         return False
 
@@ -198,6 +204,14 @@ def read_secret(written: object) -> SecretStr | None:
     if re.search(r"\s", written.strip()) or not written.isprintable():
         raise ValueError("text without spaces or line breaks")
     return SecretStr(written.strip())
+
+
+def read_api_key(written: object) -> SecretStr | None:
+    """Read what is sent as a header of every request: ASCII, or no request could be written."""
+    key = read_secret(written)
+    if key is not None and not key.get_secret_value().isascii():
+        raise ValueError("text in ASCII, without spaces or line breaks")
+    return key
 
 
 def read_passphrase(written: object) -> SecretStr | None:

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from accountd import config
+from accountd.store.engine import parse
 from tests.settings import MAIN, NO_SECRET
 
 SIGNING = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -116,12 +118,16 @@ def test_bare_number_in_toml_is_refused(settings, tmp_path):
         ("LOG_FORMAT", "xml", "one of auto, json, console"),
         ("DATABASE_URL", "mysql://db/accountd", "sqlite:///path or postgresql://"),
         ("DATABASE_URL", "sqlite://", "sqlite:///path or postgresql://"),
+        ("DATABASE_URL", "postgresql://", "sqlite:///path or postgresql://"),
+        ("DATABASE_URL", "postgresql://db:port/accountd", "sqlite:///path or postgresql://"),
+        ("DATABASE_URL", "postgresql://[::1/accountd", "sqlite:///path or postgresql://"),
         ("WEB__LISTEN", "8787", "host:port"),
         ("WEB__LISTEN", "127.0.0.1:99999", "host:port"),
         ("ACCOUNTS__MAIN__VENUE", "nasdaq", "one of binance-spot, binance-usdm, "),
         ("ACCOUNTS__MAIN__ENVIRONMENT", "paper", "one of live, testnet, demo"),
         ("ACCOUNTS__MAIN__BACKFILL", "all", '"max"'),
         ("ACCOUNTS__MAIN__SYMBOLS", "BTCUSDT", "a JSON list"),
+        ("ACCOUNTS__MAIN__SYMBOLS", '["BTC USDT"]', "a list of symbols such as"),
         ("ACCOUNTS__MAIN__STREAM_FORM", "new", "one of query, path, combined"),
         ("ACCOUNTS__MAIN__STREAM_URL", "https://a.example", "wss://host[:port] or ws://host[:port]"),
         ("HOOKS__OPS__TYPE", "pigeon", "one of log, webhook, command, apprise, nats"),
@@ -138,6 +144,8 @@ def test_bare_number_in_toml_is_refused(settings, tmp_path):
         ("DISK_LOW", "5%", "a size such as 500MB"),
         ("HOOKS__OPS__ON", '["fills"]', "fills is no alert; the list may hold fill, "),
         ("HOOKS__OPS__ACCOUNTS", '["other"]', "other is no account; accounts: main"),
+        ("HOOKS__OPS__MARKETS", '["futures"]', "futures is no market; the list may hold spot, "),
+        ("HOOKS__OPS__CREDENTIALS_FILE", "none.creds", "a file that exists"),
         ("HOOKS__OPS__RETRY", '["5"]', "a list of durations"),
         ("HOOKS__OPS__ALLOW_PRIVATE", "maybe", "true or false"),
         ("HOOKS__OPS__BACKFILL", "ring", "one of skip, send"),
@@ -197,7 +205,8 @@ def test_group_is_no_setting(settings, name):
 
 def test_group_and_its_member_cannot_both_be_values(settings):
     """A group that is given as a value and as a group is refused."""
-    assert any("ACCOUNTD_ACCOUNTS__MAIN" in line for line in settings.refused({"ACCOUNTS__MAIN": "x"}))
+    lines = settings.refused({"ACCOUNTS__MAIN": "x"})
+    assert lines[0].endswith("API_KEY: not allowed beside a value of ACCOUNTD_ACCOUNTS__MAIN itself")
 
 
 @pytest.mark.parametrize("name", ["ACCOUNTS__A.B__VENUE", "ACCOUNTS____VENUE"])
@@ -214,8 +223,15 @@ SECRET_PLACES = [
     {"HOOKS__OPS__TYPE": "webhook", "HOOKS__OPS__URL": "https://a.example", "HOOKS__OPS__SECRET": '["hush'},
     {"HOOKS__OPS__TYPE": "webhook", "HOOKS__OPS__URL": "http://a.example/services/hush?key=hush"},
     {"HOOKS__OPS__TYPE": "webhook", "HOOKS__OPS__URL": "http://hush:hush@a.example"},
+    {"HOOKS__OPS__TYPE": "log", "HOOKS__OPS__SECRET_NEXT": "hush"},
     {"HOOKS__OPS__TYPE": "command", "HOOKS__OPS__COMMAND": "notify 'hush"},
+    {"HOOKS__OPS__TYPE": "nats", "HOOKS__OPS__URL": "nats://hush:hush@[::1"},
+    {"HOOKS__OPS__TYPE": "nats", "HOOKS__OPS__URL": "nats://hush:hush@a.example:99999"},
+    {"JOURNAL__ANCHOR_URL": "https://[::1/hush"},
+    {"JOURNAL__ANCHOR_URL": "https://a.example", "JOURNAL__ANCHOR_SECRET": "hush"},
     {"DATABASE_URL": "mysql://hush:hu/s@hush@db/accountd?password=hush"},
+    {"DATABASE_URL": "postgresql://u:p@hush:hush@db/accountd"},
+    {"ACCOUNTS__MAIN__API_KEY": "hush-\N{LATIN SMALL LETTER U WITH DIAERESIS}"},
     {"ACCOUNTS__MAIN__REST_URL": "https://hush:hush@a.example"},
 ]
 
@@ -226,6 +242,36 @@ def test_secret_is_not_echoed(settings, written):
     lines = settings.refused(written)
     assert lines
     assert "hush" not in "\n".join(lines)
+
+
+def test_every_secret_is_known_by_its_name():
+    """A setting that holds a secret has a name by which errors keep its value to themselves."""
+    models = [config.Settings, *config.SECTIONS.values()]
+    fields = [(name, str(field)) for model in models for name, field in model.model_fields.items()]
+    secret = [name for name, told in fields if "SecretStr" in told]
+    assert len(secret) >= 7
+    assert [name for name in secret if not config.SECRET.search(name)] == []
+
+
+def test_a_group_that_cannot_be_read_is_not_shown(settings, monkeypatch):
+    """Whatever a check of a whole group stumbles over, its secrets stay out of the line."""
+
+    def broken(self):
+        raise ValueError("cannot be read")
+
+    monkeypatch.setattr(config.Account, "problems", broken)
+    assert settings.refused() == ["ACCOUNTD_ACCOUNTS__MAIN: cannot be read"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql:///accountd?host=/run/postgresql", "postgresql://u:p/w#d@[::1]:5432/d", "postgresql://u@s:p@db",
+     "postgresql://u:p%40w@db/accountd?sslmode=require", "postgresql://db"],
+)  # fmt: skip
+def test_addresses_of_postgres(settings, url):
+    """A socket, IPv6, passwords with other signs, and options are addresses of Postgres."""
+    assert settings.load({"DATABASE_URL": url}).database_url == url
+    assert parse(url).get_backend_name() == "postgresql"
 
 
 def test_repr_hides_secrets(settings):

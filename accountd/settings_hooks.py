@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -174,10 +175,16 @@ class Hook(Section):
             yield "url", "an address that Apprise knows, such as tgram://bot-token/chat-id"
         if self.type == "nats" and not (self.url and values.is_web_address(self.url, NATS)):
             yield "url", "the address of a server such as nats://127.0.0.1:4222"
-        if self.credentials_file is not None and not self.credentials_file.expanduser().is_file():
-            yield "credentials_file", "a file that exists"
+        if self.credentials_file is not None:
+            yield from self._credentials(self.credentials_file.expanduser())
         if self.type == "webhook":
             yield from self._webhook()
+
+    def _credentials(self, file: Path) -> Iterator[Problem]:
+        if not file.is_file():
+            yield "credentials_file", "a file that exists"
+        elif find_spec("nkeys") is None:  # what signs with it
+            yield "credentials_file", "needs one more package: pip install nkeys"
 
     def _webhook(self) -> Iterator[Problem]:
         if self.url is None:

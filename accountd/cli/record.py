@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from accountd import config
-from accountd.errors import SchemaTooOld, SettingsError
+from accountd.errors import DatabaseError, SchemaTooOld, SettingsError
 from accountd.runtime import logs
 from accountd.store import engine, migrate, queries
 
@@ -32,7 +32,11 @@ def reader() -> Iterator[tuple[config.Settings, Any]]:
     """
     settings = config.load(need_accounts=False)
     logs.hide_settings(settings)
-    if migrate.check(settings.database_url).current is None:
+    try:
+        schema = migrate.check(settings.database_url)
+    except DatabaseError as error:
+        raise type(error)(f"ACCOUNTD_DATABASE_URL: {settings.database_shown}: {error.message}") from error
+    if schema.current is None:
         raise SchemaTooOld(
             f"no record at {settings.database_shown} yet; `accountd run` or `accountd db upgrade` makes one"
         )

@@ -16,7 +16,7 @@ from accountd.runtime.key_rights import excess
 from accountd.runtime.link import Link, Socket
 from accountd.runtime.rest import RestClient
 from accountd.settings_model import Settings
-from accountd.store import migrate
+from accountd.store import engine, migrate
 from accountd.venues import open_venue
 from accountd.venues.base import ACK, Rights
 from accountd.venues.binance_key import KINDS, BinanceKey, Sight
@@ -67,6 +67,7 @@ def _answers(rest: RestClient) -> Callable[[Link, Socket, bytes, datetime], None
 def _database(settings: Settings) -> CheckLine:
     try:
         schema = migrate.check(settings.database_url)
+        engine.require_place(settings.database_url)
     except DatabaseError as error:
         return CheckLine("", False, "database", str(error))
     if schema.current is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -97,6 +98,27 @@ def sqlite_file(parsed: URL) -> Path:
     return Path(parsed.database or "").expanduser().absolute()
 
 
+def unreachable(path: Path, error: OSError) -> DatabaseGone:
+    """Say why a SQLite file cannot be made or written."""
+    return DatabaseGone(f"{path}: {error.strerror}; the folder must exist, and may be written to")
+
+
+def require_place(url: str) -> None:
+    """Make sure that a SQLite file may be written, or made; nothing is.
+
+    Raises:
+        DatabaseGone: it cannot.
+    """
+    parsed = parse(url)
+    if parsed.get_backend_name() != "sqlite":
+        return
+    path = sqlite_file(parsed)
+    place = path if path.exists() else path.parent
+    if not os.access(place, os.W_OK):
+        missing = errno.EACCES if place.exists() else errno.ENOENT
+        raise unreachable(path, OSError(missing, os.strerror(missing)))
+
+
 def _sqlite(parsed: URL, write: bool) -> Engine:
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise SettingsError(f"SQLite {sqlite3.sqlite_version} is too old: accountd needs 3.37 or newer")
@@ -115,7 +137,7 @@ def _sqlite_writer(path: Path) -> Callable[[], sqlite3.Connection]:
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
-            raise DatabaseGone(f"{path}: {error.strerror}") from error
+            raise unreachable(path, error) from error
         connection = sqlite3.connect(
             path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, cached_statements=256
         )

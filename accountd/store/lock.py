@@ -6,12 +6,12 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy import text
-from sqlalchemy.engine import make_url
 
 from accountd.errors import DatabaseError
-from accountd.store.engine import writer_engine
+from accountd.store.engine import parse, sqlite_file, unreachable, writer_engine
 from accountd.store.faults import translated
 
 _KEY = 0x6163636F756E7464  # "accountd"
@@ -32,19 +32,21 @@ def sole_writer(url: str) -> Iterator[None]:
 
     Raises:
         DatabaseBusy: another process holds it.
+        DatabaseGone: there is no place for the file, or no server.
     """
-    parsed = make_url(url)
+    parsed = parse(url)
     if parsed.get_backend_name() == "sqlite":
-        yield from _file_lock(parsed.database)
+        yield from _file_lock(sqlite_file(parsed))
     else:
         yield from _server_lock(url)
 
 
-def _file_lock(path: str | None) -> Iterator[None]:
-    if not path or path == ":memory:":
-        yield
-        return
-    handle = os.open(f"{path}.writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _file_lock(database: Path) -> Iterator[None]:
+    path = database.with_name(f"{database.name}.writer")
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise unreachable(database, error) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

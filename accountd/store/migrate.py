@@ -85,7 +85,7 @@ def check(url: str) -> Schema:
         DatabaseError: the database does not answer.
     """
     parsed = parse(url)
-    if parsed.get_backend_name() == "sqlite" and not sqlite_file(parsed).is_file():
+    if parsed.get_backend_name() == "sqlite" and not sqlite_file(parsed).exists():
         return Schema(current=None, head=_head())
     engine = reader_engine(url)
     try:

@@ -29,3 +29,17 @@ def test_unknown_database_is_exit_2(shell, monkeypatch):
     result = shell("db", "upgrade")
     assert result.exit_code == 2
     assert result.stderr.startswith("ACCOUNTD_DATABASE_URL: ")
+
+
+def test_a_database_that_cannot_be_read_is_named_with_its_setting(shell, monkeypatch, tmp_path):
+    """Reading a file that is no database, or a server that is not there, is one line without a secret."""
+    (tmp_path / "x.db").write_bytes(b"no database" * 100)
+    for url, told in (
+        (f"sqlite:///{tmp_path}/x.db", f"sqlite:///{tmp_path}/x.db: SQLITE_NOTADB: "),
+        ("postgresql://me:s3cr3t@127.0.0.1:1/accountd", "postgresql://***@127.0.0.1:1/accountd: Postgres: "),
+    ):
+        monkeypatch.setenv("ACCOUNTD_DATABASE_URL", url)
+        result = shell("fills")
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"ACCOUNTD_DATABASE_URL: {told}")
+        assert (result.stderr.count("\n"), "s3cr3t" in result.stderr) == (1, False)

@@ -96,3 +96,10 @@ def test_portfolio_margin_is_found(venue, sight, good, found):
     assert line.ok is found
     if not found:
         assert "use VENUE=" in line.detail
+
+
+async def test_a_database_that_could_not_be_made_is_bad(tmp_path):
+    """An empty place is good only where the first run can make the database."""
+    loaded = config.load({"ACCOUNTD_DATABASE_URL": f"sqlite:///{tmp_path}/none/x.db"}, need_accounts=False)
+    [line] = await check.check(loaded)
+    assert (line.ok, "No such file or directory" in line.detail) == (False, True)

@@ -1,12 +1,14 @@
 """Alerts on a real NATS server."""
 
+import sys
 from datetime import UTC, datetime
 
 import nats
 import pytest
 
+from accountd import config
 from accountd.config import Hook
-from accountd.errors import SinkError
+from accountd.errors import SettingsError, SinkError
 from accountd.sinks.base import Message
 from accountd.sinks.nats import make
 from tests.sinks.nats_server import free_port, nats_server
@@ -49,6 +51,15 @@ async def test_a_message_is_stored_under_its_subject_with_its_id(tmp_path):
     )
     assert second.subject == "accountd._.order.filled"
     assert second.headers["Accountd-Replayed"] == "true"
+
+
+def test_credentials_need_what_signs_with_them(tmp_path, monkeypatch):
+    """A file that is there is of no use without the package; who sets it learns so at once."""
+    monkeypatch.setitem(sys.modules, "nkeys", None)
+    (tmp_path / "a.creds").write_text("-")
+    hook = {"type": "nats", "url": "nats://a.example", "credentials_file": tmp_path / "a.creds"}
+    with pytest.raises(SettingsError, match=r"CREDENTIALS_FILE.*pip install nkeys"):
+        config.load({f"ACCOUNTD_HOOKS__OPS__{name.upper()}": str(value) for name, value in hook.items()})
 
 
 async def test_the_stream_drops_what_comes_twice(tmp_path):

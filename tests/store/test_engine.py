@@ -12,9 +12,10 @@ from sqlalchemy.exc import OperationalError
 
 from accountd.core.money import money_text
 from accountd.errors import DatabaseFailed, DatabaseFull, DatabaseGone, RecordRefused, SettingsError
-from accountd.store.engine import reader_engine, reading, writer_engine
+from accountd.store.engine import reader_engine, reading, require_place, writer_engine
 from accountd.store.exact import ExactSum
 from accountd.store.faults import classify
+from accountd.store.lock import sole_writer
 from accountd.store.migrate import upgrade
 from accountd.store.types import time_text
 from accountd.store.writer import Writer
@@ -203,3 +204,20 @@ def test_a_batch_is_stamped_with_the_clock_of_its_commit(sqlite_url):
     assert writer.write([changes()]) == NOW
     assert writer.write([changes(first=1)]) == NOW + timedelta(seconds=1)
     writer.close()
+
+
+def test_a_place_that_is_not_there_is_one_line(tmp_path):
+    """Neither who writes, nor who asks whether one could, meets a missing folder with a traceback."""
+    url = f"sqlite:///{tmp_path}/none/x.db"
+    for attempt in (lambda: require_place(url), lambda: sole_writer(url).__enter__()):
+        with pytest.raises(DatabaseGone, match=r"none/x\.db: No such file or directory; the folder must"):
+            attempt()
+    require_place(f"sqlite:///{tmp_path}/x.db")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_lock_lies_beside_the_file_also_at_home(tmp_path, monkeypatch):
+    """A ~ in the address means the same to the lock as to the database."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with sole_writer("sqlite:///~/x.db"):
+        assert [path.name for path in tmp_path.iterdir()] == ["x.db.writer"]

@@ -15,8 +15,6 @@ from accountd.settings_journal import Journal
 from accountd.settings_market import Market
 from accountd.settings_model import (
     ALERT_TYPES,
-    AVAILABLE_SINKS,
-    AVAILABLE_VENUES,
     SINKS,
     VENUES,
     Account,
@@ -29,8 +27,6 @@ from accountd.settings_values import load_private_key
 
 __all__ = [
     "ALERT_TYPES",
-    "AVAILABLE_SINKS",
-    "AVAILABLE_VENUES",
     "SINKS",
     "VENUES",
     "Account",
@@ -83,7 +79,7 @@ def load(
     if not lines and need_accounts and settings is not None and not settings.accounts:
         lines.append(
             "ACCOUNTD_ACCOUNTS__<NAME>__VENUE: required: no account is configured; "
-            f"one of {', '.join(AVAILABLE_VENUES)}"
+            f"one of {', '.join(VENUES)}"
         )
     if lines or settings is None:
         raise SettingsError(*lines)
@@ -156,7 +152,7 @@ def _example(path: Place) -> Place:
 
 
 def _hint(path: Place) -> str:
-    choices = {"venue": AVAILABLE_VENUES, "type": AVAILABLE_SINKS}.get(path[-1])
+    choices = {"venue": VENUES, "type": SINKS}.get(path[-1])
     return f": one of {', '.join(choices)}" if choices else ""
 
 

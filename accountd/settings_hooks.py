@@ -17,8 +17,7 @@ from accountd.settings_section import Problem, Section
 
 LONG = 8  # characters from which on a part of an address may be a token
 NATS = ("nats", "tls", "ws", "wss")
-SINKS = ("webhook", "command", "apprise", "nats", "log")
-AVAILABLE_SINKS = ("log", "webhook", "command", "apprise", "nats")
+SINKS = ("log", "webhook", "command", "apprise", "nats")
 ALERT_TYPES = (
     "fill",
     "order.new",
@@ -49,15 +48,6 @@ ALERT_TYPES = (
 )
 
 
-def _sink(written: object) -> str:
-    word = str(written).strip().lower()
-    if word in SINKS and word not in AVAILABLE_SINKS:
-        raise ValueError(f"not available in this version; available: {', '.join(AVAILABLE_SINKS)}")
-    if word not in AVAILABLE_SINKS:
-        raise ValueError(f"one of {', '.join(AVAILABLE_SINKS)}")
-    return word
-
-
 def _alert_types(written: object) -> tuple[str, ...]:
     words = values.read_words(written)
     if unknown := [word for word in words if word not in (*ALERT_TYPES, "*")]:
@@ -83,7 +73,7 @@ Names = Annotated[tuple[str, ...], values.PlainValidator(_names)]
 class Hook(Section):
     """One place that alerts go to; its name is the key in `Settings.hooks`."""
 
-    type: Annotated[str, values.PlainValidator(_sink)]
+    type: Annotated[str, values.one_of(*SINKS)]
     """Which sink delivers."""
     url: Annotated[values.HookUrl, Field(repr=False)] = None
     """Where a webhook is posted to, an Apprise address, or a NATS server."""

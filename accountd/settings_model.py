@@ -16,22 +16,12 @@ from pydantic_settings import (
 )
 
 from accountd import settings_values as values
-from accountd.settings_hooks import ALERT_TYPES, AVAILABLE_SINKS, SINKS, Hook
+from accountd.settings_hooks import ALERT_TYPES, SINKS, Hook
 from accountd.settings_journal import Journal
 from accountd.settings_market import Market
 from accountd.settings_rules import Size
 from accountd.settings_section import Problem, Section
 
-AVAILABLE_VENUES = (
-    "binance-spot",
-    "binance-usdm",
-    "binance-coinm",
-    "binance-margin",
-    "binance-isolated-margin",
-    "binance-portfolio",
-    "binance-options",
-    "binance-us",
-)
 VENUES = (
     "binance-spot",
     "binance-usdm",
@@ -44,8 +34,6 @@ VENUES = (
 )
 __all__ = [
     "ALERT_TYPES",
-    "AVAILABLE_SINKS",
-    "AVAILABLE_VENUES",
     "SINKS",
     "VENUES",
     "Account",
@@ -61,17 +49,9 @@ LogFormat = Literal["auto", "json", "console"]
 Environment = Literal["live", "testnet", "demo"]
 StreamForm = Literal["query", "path", "combined"]
 
+
 def _seconds(number: float) -> timedelta:
     return timedelta(seconds=number)
-
-
-def _venue(written: object) -> str:
-    word = str(written).strip().lower()
-    if word in VENUES and word not in AVAILABLE_VENUES:
-        raise ValueError(f"not available in this version; available: {', '.join(AVAILABLE_VENUES)}")
-    if word not in AVAILABLE_VENUES:
-        raise ValueError(f"one of {', '.join(AVAILABLE_VENUES)}")
-    return word
 
 
 def _symbols(written: object) -> tuple[str, ...]:
@@ -84,7 +64,7 @@ def _symbols(written: object) -> tuple[str, ...]:
 class Account(Section):
     """One account at one venue; its name is the key in `Settings.accounts`."""
 
-    venue: Annotated[str, values.PlainValidator(_venue)]
+    venue: Annotated[str, values.one_of(*VENUES)]
     """Which venue and market."""
     api_key: Annotated[SecretStr, values.PlainValidator(values.read_api_key)]
     """The API key; it needs the right to read and no other."""

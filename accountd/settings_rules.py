@@ -14,6 +14,7 @@ from accountd.settings_values import read_budget, read_words
 # How the venue's own apps and pages begin the client order ids of what a person places by hand.
 MANUAL_IDS = ("web_*", "ios_*", "and_*", "android_*", "electron_*", "mac_*", "pc_*")
 MARKETS = ("spot", "margin", "isolated", "usdm", "coinm", "options")
+SIDES = ("BUY", "SELL")
 QUIET = "hours such as 22:00-07:00"
 SIZES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 FLAG, NUMBER, TEXT = "BOOLEAN", "FLOAT", "STRING"  # as the library calls them; its FLOAT is a decimal
@@ -181,7 +182,7 @@ def read_size(written: object) -> int:
 def read_sides(written: object) -> tuple[str, ...]:
     """Read a list of BUY and SELL."""
     words = tuple(word.upper() for word in read_words(written))
-    if not set(words) <= {"BUY", "SELL"}:
+    if not set(words) <= set(SIDES):
         raise ValueError('a list of "BUY" and "SELL"')
     return words
 

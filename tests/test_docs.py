@@ -85,4 +85,4 @@ def test_example_names_every_alert_type():
 
 def test_example_names_every_venue_and_sink():
     """`.env.example` names each venue and sink of this version."""
-    assert [word for word in (*config.AVAILABLE_VENUES, *config.AVAILABLE_SINKS) if word not in EXAMPLE] == []
+    assert [word for word in (*config.VENUES, *config.SINKS) if word not in EXAMPLE] == []

@@ -1,5 +1,6 @@
 """The options by which commands choose rows, and what they mean together."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from accountd.cli import moments
 from accountd.errors import SettingsError
+from accountd.settings_rules import MARKETS, SIDES
 from accountd.store import queries
 
 Account = Annotated[str | None, typer.Option("--account", "-a", help="Only this account.")]
@@ -30,6 +32,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="One array of objects, ever
 AsCsv = Annotated[bool, typer.Option("--csv", help="Comma-separated, every column and row.")]
 
 
+def _one_of(name: str, word: str, words: Collection[str]) -> str:
+    if word not in words:
+        raise SettingsError(f"{name}: {word!r} is none of {', '.join(words)}")
+    return word
+
+
 def wanted(
     *, account: str | None = None, market: str | None = None, symbol: str | None = None,
     side: str | None = None, status: str | None = None, kind: str | None = None, order: str | None = None,
@@ -39,7 +47,7 @@ def wanted(
     """Return which rows the options mean, in any case of letters.
 
     Raises:
-        SettingsError: a time cannot be read, or --during comes with another.
+        SettingsError: a time cannot be read, --during comes with another, or a word is none that there is.
     """
     now = datetime.now(UTC)
     if during is not None and (since is not None or until is not None):
@@ -47,9 +55,9 @@ def wanted(
     begin, end = moments.stretch("--during", during, now)
     return queries.Filter(
         account=account.lower() if account else None,
-        market=market.lower() if market else None,
+        market=_one_of("--market", market.lower(), MARKETS) if market else None,
         symbol=symbol.upper() if symbol else None,
-        side=side.upper() if side else None,
+        side=_one_of("--side", side.upper(), SIDES) if side else None,
         status=status.upper() if status else None,
         kind=kind.lower() if kind else None,
         order_id=order or None,

@@ -15,7 +15,7 @@ from accountd.sim.products import USDM, VENUES
 Listen = Annotated[str, typer.Option("--listen", help="host:port; port 0 lets the system choose.")]
 Seed = Annotated[int, typer.Option("--seed", help="The same seed trades the same.")]
 Rate = Annotated[
-    float, typer.Option("--rate", min=0, max=1000, help="Deeds a second and account; 0 is quiet.")
+    float, typer.Option("--rate", min=0, max=1000, help="Deeds of each account in a second; 0 is quiet.")
 ]
 Accounts = Annotated[
     list[str] | None,

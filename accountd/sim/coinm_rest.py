@@ -12,7 +12,6 @@ from accountd.sim.query import Query
 from accountd.sim.rest import RestApi, Route
 
 Body = Any
-YEAR_DAYS = 365
 
 
 def _pair(symbol: str) -> str:

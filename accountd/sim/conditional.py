@@ -86,10 +86,6 @@ class Conditional(Matching):
         """Cancel an untriggered conditional order; ValueError if it is not."""
         return self._end_algo(account, algo, "CANCELED")
 
-    def expire_algo(self, account: Account | str, algo: AlgoOrder) -> AlgoOrder:
-        """Expire an untriggered conditional order, as the system does when its position is gone."""
-        return self._end_algo(account, algo, "EXPIRED")
-
     def reject_algo(
         self, account: Account | str, algo: AlgoOrder, reason: str = "Margin is insufficient."
     ) -> AlgoOrder:

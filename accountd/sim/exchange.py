@@ -1,6 +1,6 @@
 """The whole simulated exchange: plain and conditional orders, funding, liquidation, and the truth."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
@@ -92,16 +92,6 @@ class Exchange(Conditional):
         self.fill(account, order, maker=False)
         return self.order(account, symbol, order.order_id)
 
-    def set_position_mode(self, account: Account | str, hedge: bool) -> None:
-        """Switch between one-way and hedge mode; no event is documented for it.
-
-        Raises ValueError while a position or an order is open.
-        """
-        account = self.account(account)
-        if self.open_orders(account) or any(p.now.quantity for p in account.positions.values()):
-            raise ValueError("the position mode changes only with nothing open")
-        account.hedge = hedge
-
     def tick(self, symbol: str, price: Decimal) -> None:
         """Move the price; resting orders and conditional orders that it reaches fire."""
         super().tick(symbol, price)
@@ -146,13 +136,6 @@ class Exchange(Conditional):
         """Return the signed sum of the fills of a position: what its quantity must be."""
         fills = self.account(account).book(symbol).fills
         return sum((f.quantity * sign(f.side) for f in fills if f.position_side == side), ZERO)
-
-    def rewrite(self, account: Account | str, order: Order, **changes: Any) -> Order:
-        """Change an order without telling anybody, as a venue that corrects its books does."""
-        account = self.account(account)
-        changed = replace(order, updated_ms=self.clock.engine(), **changes)
-        self._save_order(account, changed)
-        return changed
 
 
 def printed(row: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from accountd.sim.spot_lists import SpotLists
 from accountd.sim.spot_model import STEP, Move, SpotFill, Wallet
 
 DAY_MS = 86_400_000
-ARCHIVED_MS = 90 * DAY_MS
 
 
 class SpotExchange(SpotLists):

@@ -84,10 +84,6 @@ class SpotLists(SpotMatching):
         """Return the orders of a list."""
         return tuple(self.order(wallet, listed.symbol, number) for number in listed.order_ids)
 
-    def open_lists(self, wallet: Wallet) -> list[OrderList]:
-        """Return the lists that are not done."""
-        return [v.now for v in wallet.lists.values() if v.now.order_status == "EXECUTING"]
-
     def _finish(self, wallet: Wallet, listed: OrderList) -> None:
         done = replace(
             listed, list_status="ALL_DONE", order_status="ALL_DONE", updated_ms=self.clock.engine()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from sqlalchemy import and_, delete, func, select, union_all, update
 
-from accountd.core.changes import OrderKey, finding_name
+from accountd.core.changes import finding_name
 from accountd.core.noticed import CONFLICT
 from accountd.core.told import ALGO_ORDERS, FILLS, ORDERS, TRANSFERS
 from accountd.store.proving import Proving
@@ -235,17 +234,6 @@ class Bookkeeping(Proving):
         mine = and_(c.account_id == account_id, c.kind == CONFLICT, c.resolved_at.is_(None))
         found = self.connection.execute(select(c.subject, c.detail).where(mine))
         return {subject: msgspec.json.decode(detail) for subject, detail in found}
-
-    def mark_missing(self, account_id: str, keys: Iterable[OrderKey], since: datetime) -> int:
-        """Mark orders that the venue no longer shows; return how many were not marked before."""
-        c, marked = orders.c, 0
-        for market, symbol, kind, order_id in keys:
-            this = and_(
-                c.account_id == account_id, c.market == market, c.symbol == symbol, c.kind == kind,
-                c.order_id == order_id, c.missing_since.is_(None),
-            )  # fmt: skip
-            marked += self.connection.execute(update(orders).where(this).values(missing_since=since)).rowcount
-        return marked
 
     def known_symbols(self, account_id: str, market: str) -> dict[str, datetime]:
         """Return the symbols with orders, fills or transfers, each with its last activity (venue time)."""

@@ -91,7 +91,7 @@ def pnl(conn: Connection, by: str = "day", f: Filter = EVERYTHING) -> Iterator[P
         QueryRefused: ``by`` is none of the three.
     """
     if by not in BY:
-        raise QueryRefused(f"profit is shown by {', '.join(BY)}, not by {by!r}")
+        raise QueryRefused(f"--by: {by!r} is none of {', '.join(BY)}")
     rows: dict[tuple[str, str, str, str], PnlRow] = {}
 
     for part in _parts(conn, by, f):

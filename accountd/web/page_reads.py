@@ -17,7 +17,6 @@ SOME = 12  # rows of a list on a page that has several
 MANY = 50  # rows of a page that is one list
 LANES = 20  # accounts whose coverage the overview shows
 CHARTS = 4  # courses of balances on one page
-OVER = {"order": ("status", "missing_since")}
 
 
 def account_rows(look: Look, now: datetime) -> list[dict[str, Any]]:

@@ -23,7 +23,6 @@ from accountd.web.render import Renderer
 MOST_LIVE = 48  # pages that are kept fresh at a time
 LOOK_EVERY = 1.0  # seconds between looks whether a page is stale
 BREATH = 15  # looks without news after which a comment keeps proxies from closing
-_KIND = params.one_of("kind", "", "order", "algo")
 _TEXT = params.free("kind", "", "conflict")
 FILTERS: dict[str, tuple[Param, ...]] = {
     "orders": (params.ACCOUNT, params.SYMBOL, params.STATUS, params.SIDE, params.OPEN, params.ORDER_ID,

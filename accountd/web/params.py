@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from accountd.settings_rules import MARKETS, SIDES
 from accountd.web.problem import Problem
 
 MOST_ROWS = 1000
@@ -200,10 +201,10 @@ ACCOUNT = Param(
     schema=_SAFE_SCHEMA | {"example": "main"},
     read=_matching(_SAFE), allowed="the name of an account",
 )  # fmt: skip
-MARKET = one_of("market", "Only this market.", "spot", "margin", "isolated", "usdm", "coinm", "options")
+MARKET = one_of("market", "Only this market.", *MARKETS)
 SYMBOL = free("symbol", "Only this symbol.", "BTCUSDT")
 ASSET = free("asset", "Only this asset.", "USDT")
-SIDE = one_of("side", "Only this side.", "BUY", "SELL")
+SIDE = one_of("side", "Only this side.", *SIDES)
 STATUS = word("status", "Only orders in this state.", "FILLED")
 ORDER_ID = free("order_id", "Only this order, by the venue's number.", "8389765")
 CLIENT_ORDER_ID = free("client_order_id", "Only orders that were placed under this id.", "my-bot-17")

@@ -136,3 +136,16 @@ def test_a_timeline_needs_an_order(recorded):
     """--timeline without an order is a mistake."""
     result = recorded("orders", "--timeline")
     assert (result.exit_code, "--order" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("fills", "--market", "futures"), "--market: 'futures' is none of spot, margin, isolated, usdm, "),
+        (("orders", "--side", "long"), "--side: 'LONG' is none of BUY, SELL"),
+    ],
+)
+def test_a_filter_that_nothing_could_pass_is_refused(recorded, words, told):
+    """A market or a side that does not exist is a slip, not an empty answer."""
+    result = recorded(*words)
+    assert (result.exit_code, told in result.stderr) == (2, True), result.stderr

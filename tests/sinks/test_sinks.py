@@ -5,12 +5,12 @@ from types import SimpleNamespace
 import pytest
 
 from accountd import sinks
-from accountd.config import AVAILABLE_SINKS
+from accountd.config import SINKS
 
 
 def test_every_sink_of_the_settings_has_its_file():
     """What settings offer is there, and what is there is offered."""
-    assert sorted(sinks.kinds()) == sorted(AVAILABLE_SINKS)
+    assert sorted(sinks.kinds()) == sorted(SINKS)
 
 
 @pytest.mark.parametrize("kind", ["base", "_targets", "os", "pigeon"])

@@ -137,16 +137,15 @@ def test_findings_are_resolved_by_subject_or_kind(writer):
         assert tx.resolve_findings("main", "drift", None, NOW) == 1
 
 
-def test_an_order_is_marked_missing_once_and_found_again(writer):
-    """The first mark stays; an order that is told again is not missing any more."""
+def test_an_order_is_missing_until_it_is_told_again(writer):
+    """A missing order is not among the open ones; one that is told again is."""
     writer.write([changes(orders=[order(1), order(2)])])
     key = ("usdm", "BTCUSDT", "order", "1")
+    writer.write([changes(first=1, orders=[order(1, missing_since=T0)])])
     with writer.begin() as tx:
-        assert tx.mark_missing("main", [key, ("usdm", "BTCUSDT", "order", "9")], T0) == 1
-        assert tx.mark_missing("main", [key], T0 + MIN) == 0
         assert tx.load("main", Wanted(orders={key})).orders[0].missing_since == T0
         assert [o.order_id for o in tx.load_small("main")[2]] == ["2"]
-    writer.write([changes(first=1, orders=[order(1)])])
+    writer.write([changes(first=2, orders=[order(1)])])
     assert len(writer.load_small("main")[2]) == 2
 
 

@@ -40,15 +40,18 @@ SHORT = {
     "SETTLE_AFTER": "500ms", "SWEEP_INTERVAL": "2s", "STALE_AFTER": "1s", "RECONNECT_MAX": "500ms",
     "REQUEST_TIMEOUT": "2s", "RECHECK_AFTER": "500ms", "CONNECT_BUDGET": "1000/5m", "WEB__LISTEN": "",
 }  # fmt: skip
+EXCHANGE, APART = "benchmarks.isolation_exchange", "benchmarks.isolation_apart"
+READ, RECORDED = "read", "recorded"  # what another process does with the flood, as a control
 NAMES = ("alone_p50", "alone_p99", "beside_p50", "beside_p99", "alone_told_p99", "beside_told_p99")
+CONTROLS = (RECORDED, READ)
 Waits = list[tuple[float, float]]  # ms from receipt and from execution to the commit
 
 
 @asynccontextmanager
-async def process(*arguments: str) -> Any:
-    """Start an exchange, or a reader; yield what it says of itself."""
+async def process(*arguments: str, module: str = EXCHANGE) -> Any:
+    """Start an exchange, or who follows one; yield what it says of itself."""
     other = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.isolation_exchange", *arguments, cwd=HERE.parent,
+        sys.executable, "-m", module, *arguments, cwd=HERE.parent,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert other.stdout is not None
@@ -86,19 +89,21 @@ async def live(health: Health) -> None:
         await asyncio.sleep(0.05)
 
 
-async def run(pair: tuple[str, str], way: str, seconds: float, control: bool = False) -> Waits:
+async def run(pair: tuple[str, str], way: str, seconds: float, control: str = "") -> Waits:
     """Follow the accounts for a while; return the healthy one's waits.
 
-    Without a ``way`` there is only the healthy one; as a ``control`` the flood goes to a process that is
-    not the daemon.
+    Without a ``way`` there is only the healthy one; with a ``control`` the flood goes to another process.
     """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         accounts = {"well": await stack.enter_async_context(process("--venue", pair[0]))}
         if way:
             broken = await stack.enter_async_context(process("--venue", pair[1], "--way", way))
-            if control:
+            if control == READ:
                 await stack.enter_async_context(process("--read", f"{broken['STREAM_URL']}/ws-api/v3"))
+            elif control == RECORDED:
+                apart = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                await stack.enter_async_context(process(str(apart), json.dumps(broken), module=APART))
             else:
                 accounts["broken"] = broken
         health, stop = Health(), asyncio.Event()
@@ -114,12 +119,14 @@ async def run(pair: tuple[str, str], way: str, seconds: float, control: bool = F
 
 def measure(pair: tuple[str, str], way: str, seconds: float, repeats: int) -> dict[str, Any]:
     """Measure one way of being broken; return its row."""
-    found: dict[str, Waits] = {"alone": [], "beside": [], "control": []}
+    found: dict[str, Waits] = {"alone": [], "beside": [], READ: [], RECORDED: []}
     for _ in range(repeats):
         found["alone"] += asyncio.run(run(pair, "", seconds))
         found["beside"] += asyncio.run(run(pair, way, seconds))
-        if way in FLOODS and pair[1] == "spot":  # its address needs no key
-            found["control"] += asyncio.run(run(pair, way, seconds, control=True))
+        if way in FLOODS:
+            found[RECORDED] += asyncio.run(run(pair, way, seconds, RECORDED))
+        if way in FLOODS and pair[1] != "us":  # whose address needs a key
+            found[READ] += asyncio.run(run(pair, way, seconds, READ))
     row: dict[str, Any] = {"way": way, "pair": " beside ".join(pair), "fills": len(found["beside"])}
     for name, told in found.items():
         if told:
@@ -167,8 +174,8 @@ def main() -> None:
 def line(row: dict[str, Any]) -> str:
     """Write one way as a row of a table."""
     cells = " | ".join(f"{row[name]:.1f}" for name in NAMES)
-    control = f"{row['control_p99']:.1f}" if "control_p99" in row else ""
-    return f"| {row['way']} | {row['pair']} | {row['fills']} | {cells} | {control} | {row['ratio']:.2f} |"
+    controls = " | ".join(f"{row[f'{one}_p99']:.1f}" if f"{one}_p99" in row else "" for one in CONTROLS)
+    return f"| {row['way']} | {row['pair']} | {row['fills']} | {cells} | {controls} | {row['ratio']:.2f} |"
 
 
 def page(found: dict[str, Any]) -> str:
@@ -182,15 +189,17 @@ def page(found: dict[str, Any]) -> str:
         "Written by `python -m benchmarks.isolation`: a healthy account and a broken one of another venue in "
         "one daemon on SQLite, each with an exchange in a process of its own. Waits of the healthy one's "
         "fills in ms, alone and beside the broken one, each pair of runs right after the other: from receipt "
-        "to commit, and from the execution at the exchange to the commit. *Control* is receipt to commit "
-        "while the same flood goes to another process on this machine, which reads it as fast as it can. "
-        "Pauses are shrunk: a connection that was given up is tried again within half a second, not 30.",
+        "to commit, and from the execution at the exchange to the commit. Two controls, receipt to commit, "
+        "show what a flood costs this machine by itself. *Apart*: the broken account lives in a daemon of "
+        "its own, with a database of its own, and reads at the same pace. *Read*: another process reads the "
+        "flood as fast as it can and heeds nothing. Pauses are shrunk: a connection that was given up is "
+        "tried again within half a second, not 30.",
         "",
         f"{m['cpu']}, {m['cores']} cores, Python {m['python']}; {dates[0]} to {dates[-1]} UTC, load before "
         f"a run {min(loads)} to {max(loads)}; {', '.join(sorted(runs))} each.", "",
         "| broken by | venues | fills | alone p50 | p99 | beside p50 | p99 | executed → commit p99, alone | "
-        "beside | control p99 | p99 beside / alone |",
-        "|---|---|---|---|---|---|---|---|---|---|---|", *(line(row) for row in rows), "",
+        "beside | apart p99 | read p99 | p99 beside / alone |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|", *(line(row) for row in rows), "",
         f"Median ratio {median(ratios):.2f}, largest {max(ratios):.2f}.", "",
     ])  # fmt: skip
 

@@ -11,23 +11,17 @@ from accountd.runtime.batch import Batch, Job
 
 BATCH = 1_000  # tellings in one transaction at most
 SHARED = 100  # ... where several accounts share the writer: a fill waits for the transaction under way
-SHORT = 20  # tellings that a transaction may take on without anybody noticing
-LEAST = 32  # tellings of a long line in one transaction; a fourth of it, where that is more
-
-Line = deque[tuple[int, Telling | Job]]  # each with its place in the order in which they were put
 
 
 class Lines:
     """Filled by the event loop, emptied by the writer thread, without a lock between them.
 
-    What concerns one account is taken in order. Bookkeeping waits for all that was put before it. Short lines
-    go ahead of long ones, but never twice in a row.
+    What concerns one account is taken in order. Bookkeeping waits for all that was put before it.
     """
 
     def __init__(self) -> None:
         self._tickets = count()
-        self._ahead = False  # the last transaction was one of short lines, ahead of the long ones
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, deque[tuple[int, Telling | Job]]] = {}
         self._jobs: deque[tuple[int, Job]] = deque()
 
     def __bool__(self) -> bool:
@@ -50,10 +44,9 @@ class Lines:
         batch = Batch()
         due = len(self._jobs)  # what comes meanwhile may stand behind what is not looked at any more
         lines = list(self._lines.values())
-        waiting = self._turn([line for line in lines if line])
-        share = SHARED // max(1, len(waiting))
+        waiting = [line for line in lines if line]
+        most = BATCH if len(lines) < 2 else max(1, SHARED // max(1, len(waiting)))
         for line in waiting:
-            most = BATCH if len(lines) < 2 else max(1, min(share, max(LEAST, len(line) // 4)))
             for _ in range(min(most, len(line))):
                 _, item = line.popleft()
                 if isinstance(item, Job):
@@ -68,22 +61,8 @@ class Lines:
             due -= 1
         return batch
 
-    def _turn(self, waiting: list[Line]) -> list[Line]:
-        """Return whose turn it is of those that wait."""
-        short = [line for line in waiting if _is_short(line)]
-        self._ahead = not self._ahead and 0 < len(short) < len(waiting)
-        return short if self._ahead else waiting
-
     def jobs(self) -> Iterator[Job]:
         """Yield whatever somebody waits for."""
         for line in self._lines.values():
             yield from (item for _, item in line if isinstance(item, Job))
         yield from (job for _, job in self._jobs)
-
-
-def _is_short(line: Line) -> bool:
-    """Say whether there is little in a line: a single page of history may be more than many frames."""
-    if len(line) > SHORT:
-        return False
-    told = (item if isinstance(item, Telling) else item.telling for _, item in list(line))
-    return all(one is None or len(one.told) <= SHORT for one in told)

@@ -107,6 +107,7 @@ class Round:
     unproven: dict[tuple[str, str], list[Window]] = field(default_factory=dict)  # by market and dataset
     orders_whole: set[str] = field(default_factory=set)  # markets whose orders were read without a symbol
     reads: dict[tuple[str, str, str], Read] = field(default_factory=dict)  # by market, dataset, symbol
+    visited: set[tuple[Ground, str]] = field(default_factory=set)  # symbols that had their turn
     refused: set[tuple[str, str, str]] = field(default_factory=set)  # ... that the venue would not answer
     snapshot: Read | None = None
     postponed: bool = False  # movements of money waited for weight

@@ -15,11 +15,10 @@ from accountd.core.told import (
     FILLS,
     ORDERS,
     REST,
-    TRANSFERS,
     Telling,
 )
 from accountd.errors import BadRequest, VenueError
-from accountd.runtime import history, proof
+from accountd.runtime import history, income, proof
 from accountd.runtime.budget import Priority
 from accountd.runtime.explaining import explain
 from accountd.runtime.recorder import Ledger, Recorder
@@ -87,9 +86,11 @@ class Sweeper:
             else:
                 await self._state(job)
             for ground in self.grounds:
-                await self._transfers(job, ground, cursors)
                 await self._whole_orders(job, ground, cursors)
-            await self._each_symbol(job, await self._likely(job), cursors, step)
+            await self._each_symbol(job, cursors, step)
+            for ground in self.grounds:  # when fills tell how full its pages are
+                await income.read(self, job, ground, cursors)
+            await self._each_symbol(job, cursors, step)  # what only income names
             if not seam:
                 await proof.vanished(self, job)
             await explain(self, job)
@@ -109,8 +110,7 @@ class Sweeper:
             job.margin = self.settle
             cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
             for ground in self.grounds:
-                if ground.has(TRANSFERS):
-                    await self._transfers(job, ground, cursors)
+                await income.read(self, job, ground, cursors)
             if balances:
                 await self.rest.run(self.venue.canary(self.settle), job.priority, self.recording(job))
             await proof.prove(self, job, cursors, whole=False)
@@ -225,23 +225,6 @@ class Sweeper:
             swept = await self.rest.run(flow, job.priority, self.recording(job))
             await proof.absent(self, job, swept, ALGO_ORDERS)
 
-    async def _transfers(self, job: Round, ground: Ground, cursors: Cursors) -> None:
-        if not ground.has(TRANSFERS):
-            return
-        start = self.start(cursors, ground, TRANSFERS, "", job.now, job.margin)
-        read = job.read(ground.market, TRANSFERS, "", start)
-        for begin, end in proof.pieces(start, job.now, ground.section.retention[TRANSFERS].window):
-            flow = ground.section.transfers(begin, end, sorted(self.pinned))
-            swept = await self.rest.run(flow, job.priority, self.recording(job, read))
-            job.took(ground.market, TRANSFERS, swept)
-            await proof.absent(self, job, swept, TRANSFERS)
-            if swept.postponed:
-                job.postponed = True
-                job.reads.pop((ground.market, TRANSFERS, ""), None)
-                return
-            if end < job.now:
-                await proof.piece(self, job, (ground.market, TRANSFERS, ""), begin, end)
-
     async def _whole_orders(self, job: Round, ground: Ground, cursors: Cursors) -> None:
         if ground.orders_whole is False or ground.is_tiny:
             return
@@ -296,10 +279,13 @@ class Sweeper:
 
         return await self.recorder.submit(held)
 
-    async def _each_symbol(self, job: Round, names: list[tuple[Ground, str]], cursors: Cursors,
-                           step: Step | None) -> None:  # fmt: skip
+    async def _each_symbol(self, job: Round, cursors: Cursors, step: Step | None) -> None:
+        """Read each likely symbol that was not read yet."""
+        names = [one for one in await self._likely(job) if one not in job.visited]
+        job.visited.update(names)
+        whole = len(job.visited)
         gate = asyncio.Semaphore(AT_ONCE)
-        done = 0
+        done = whole - len(names)
 
         async def one(ground: Ground, name: str) -> None:
             nonlocal done
@@ -307,7 +293,7 @@ class Sweeper:
                 await self._one_symbol(job, ground, name, cursors)
             done += 1
             if step is not None:
-                step(self.account, done, len(names))
+                step(self.account, done, whole)
 
         try:
             async with asyncio.TaskGroup() as group:

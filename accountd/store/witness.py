@@ -55,6 +55,18 @@ def told_orders(connection: Connection, account: str, market: str, kind: str, sy
     return [((market, row[0], kind, row[1]), row[2]) for row in found]
 
 
+def income_moments(connection: Connection, account: str, market: str, start: datetime, end: datetime,
+                   most: int) -> list[datetime]:  # fmt: skip
+    """Return when fills in a window, the first so many, left income, in order: a commission and a profit."""
+    c = fills.c
+    found = connection.execute(
+        select(c.traded_at, c.commission, c.realized_pnl).where(
+            c.account_id == account, c.market == market, c.traded_at >= start, c.traded_at <= end,
+        ).order_by(c.traded_at).limit(most)
+    )  # fmt: skip
+    return [at for at, *amounts in found for amount in amounts if amount]
+
+
 def unpaid_fills(connection: Connection, account: str, market: str, start: datetime,
                  end: datetime) -> list[Witness]:  # fmt: skip
     """Return (symbol, trade id) of the fills in a window whose commission is not among the income."""

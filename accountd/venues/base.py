@@ -275,10 +275,14 @@ class ExchangeInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
-    """How long the venue keeps a dataset, and how wide one question may be."""
+    """How long the venue keeps a dataset, and how wide one question may be.
+
+    ``page`` is how many rows an answer holds, where there is one row for each commission and each profit.
+    """
 
     keeps: timedelta
     window: timedelta
+    page: int | None = None
     keeps_unfilled: timedelta | None = None  # cancelled or expired without a fill
 
 

@@ -20,7 +20,14 @@ from accountd.venues.binance import read
 from accountd.venues.binance_asking import Asked, Asking
 from accountd.venues.binance_contracts import COINM
 from accountd.venues.binance_frames import Frames
-from accountd.venues.binance_futures import THREE_MONTHS, UNFILLED, WEEK, FuturesSection, Limits
+from accountd.venues.binance_futures import (
+    INCOME_LIMIT,
+    THREE_MONTHS,
+    UNFILLED,
+    WEEK,
+    FuturesSection,
+    Limits,
+)
 from accountd.venues.binance_futures_events import FuturesEvents
 from accountd.venues.binance_pages import Pages
 from accountd.venues.binance_product import RIGHTS, FuturesVenue
@@ -70,7 +77,7 @@ RETENTION = {
     ORDERS: Retention(keeps=timedelta(days=90), window=WEEK, keeps_unfilled=UNFILLED),
     ALGO_ORDERS: Retention(keeps=timedelta(days=90), window=WEEK, keeps_unfilled=UNFILLED),
     FILLS: Retention(keeps=THREE_MONTHS, window=WEEK),
-    TRANSFERS: Retention(keeps=A_YEAR, window=A_YEAR),
+    TRANSFERS: Retention(keeps=A_YEAR, window=A_YEAR, page=INCOME_LIMIT),
     BALANCES: Retention(keeps=NOTHING, window=NOTHING),
     POSITIONS: Retention(keeps=NOTHING, window=NOTHING),
 }

@@ -27,7 +27,14 @@ from accountd.venues.base import (
 from accountd.venues.binance import read, sapi_pool, sapi_pools
 from accountd.venues.binance_asking import Asked
 from accountd.venues.binance_contracts import COINM, USDM
-from accountd.venues.binance_futures import THREE_MONTHS, UNFILLED, WEEK, FuturesSection, Limits
+from accountd.venues.binance_futures import (
+    INCOME_LIMIT,
+    THREE_MONTHS,
+    UNFILLED,
+    WEEK,
+    FuturesSection,
+    Limits,
+)
 from accountd.venues.binance_portfolio_events import portfolio_frames
 from accountd.venues.binance_portfolio_margin import PortfolioMargin
 from accountd.venues.binance_portfolio_rows import PAGES
@@ -102,7 +109,7 @@ USDM_RETENTION = {
     ORDERS: ENDED,
     ALGO_ORDERS: ENDED,
     FILLS: Retention(keeps=THREE_MONTHS, window=WEEK),
-    TRANSFERS: Retention(keeps=THREE_MONTHS, window=WEEK),
+    TRANSFERS: Retention(keeps=THREE_MONTHS, window=WEEK, page=INCOME_LIMIT),
     BALANCES: NOW,
     POSITIONS: NOW,
 }
@@ -110,7 +117,7 @@ COINM_RETENTION = {
     ORDERS: ENDED,
     ALGO_ORDERS: Retention(keeps=timedelta(days=90), window=WEEK, keeps_unfilled=timedelta(days=7)),
     FILLS: Retention(keeps=THREE_MONTHS, window=A_DAY),
-    TRANSFERS: Retention(keeps=DAYS_200, window=DAYS_200),
+    TRANSFERS: Retention(keeps=DAYS_200, window=DAYS_200, page=INCOME_LIMIT),
     BALANCES: NOW,
     POSITIONS: NOW,
 }

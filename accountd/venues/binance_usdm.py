@@ -20,7 +20,7 @@ from accountd.venues.binance import read
 from accountd.venues.binance_asking import Asked, Asking
 from accountd.venues.binance_contracts import USDM
 from accountd.venues.binance_frames import Frames
-from accountd.venues.binance_futures import THREE_MONTHS, UNFILLED, WEEK, FuturesSection
+from accountd.venues.binance_futures import INCOME_LIMIT, THREE_MONTHS, UNFILLED, WEEK, FuturesSection
 from accountd.venues.binance_futures_events import FuturesEvents
 from accountd.venues.binance_listen_key import listen_key_door
 from accountd.venues.binance_pages import Pages
@@ -76,7 +76,7 @@ RETENTION = {
     ORDERS: Retention(keeps=timedelta(days=90), window=WEEK, keeps_unfilled=UNFILLED),
     ALGO_ORDERS: Retention(keeps=timedelta(days=90), window=WEEK, keeps_unfilled=UNFILLED),
     FILLS: Retention(keeps=THREE_MONTHS, window=WEEK),
-    TRANSFERS: Retention(keeps=THREE_MONTHS, window=WEEK),
+    TRANSFERS: Retention(keeps=THREE_MONTHS, window=WEEK, page=INCOME_LIMIT),
     BALANCES: Retention(keeps=NOTHING, window=NOTHING),
     POSITIONS: Retention(keeps=NOTHING, window=NOTHING),
 }

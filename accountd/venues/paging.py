@@ -124,13 +124,13 @@ def _window(question: Question, start_ms: int, end_ms: int, reason: str) -> Wind
 
 
 def _pivot(page: Page, start_ms: int, stop_ms: int, guess: bool) -> int:
-    """Return where to cut a window whose page was full: to fill four fifths if its rows are the oldest.
+    """Return where to cut a window whose page was full: before the last of its rows if they are the oldest.
 
     Without that ``guess`` never past the middle, so that few steps lead to a page that is not full.
     """
     middle = (start_ms + stop_ms) // 2
     times = sorted(at for at, _ in places(page) if start_ms <= at <= stop_ms)
-    most = times[len(times) * 4 // 5] if times else middle
+    most = times[-1] if times else middle
     return min(stop_ms - 1 if guess else middle, max(start_ms, most - 1))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import math
 from collections import deque
 from collections.abc import Hashable
 from datetime import datetime
@@ -15,6 +16,8 @@ from accountd.runtime.clock import Clock
 WINDOW = 60.0
 # The venue's header counts everybody on the address; this much of the limit is nobody's.
 CROWDED = 0.9
+LATE = 12.0  # seconds after which no answer comes any more
+SKEW = 2.0  # seconds before the venue's minute in which what is sent may be counted in it
 
 
 class Priority(IntEnum):
@@ -37,6 +40,8 @@ REACH = {
 # The part of the share that a minute may hold when each of these asks; all others leave room for them.
 ROOM = {Priority.KEEPALIVE: 1.0, Priority.SEAM: 0.98}
 PACED_ROOM = 0.8
+# These heal: where the venue starts its count anew every minute they need not wait for any 60 s to pass.
+HEALING = (Priority.SEAM, Priority.CANARY)
 # What can wait is spread over the minute: this part of its reach at once, the rest at an even pace.
 AT_ONCE = 0.4
 # One call too heavy for an even pace is held to what a minute may hold: so much of the share.
@@ -82,6 +87,8 @@ class _Pool:
         self.shares: dict[tuple[Priority, Hashable], float] = {}  # ... for each of those who ask
         self.told_used = 0
         self.told_until = 0.0
+        self.heard: deque[tuple[float, int]] = deque()  # what was answered: the venue has counted it
+        self.starts_anew = False  # the venue's count was seen to hold less than what it counted of late
         self.buckets = {priority: _Bucket() for priority in REACH}
 
     def due(self, priority: Priority, who: Hashable, weight: int) -> float:
@@ -118,7 +125,30 @@ class _Pool:
             bucket.delay(now, weight + spare * AT_ONCE * REACH[name] * whole, REACH[name] * whole)
             for name, bucket in self.buckets.items() if name <= priority
         ]  # fmt: skip
-        return max([self._window(now, weight, whole * ROOM.get(priority, PACED_ROOM)), *paced])
+        return max([self._room(now, weight, priority, whole * ROOM.get(priority, PACED_ROOM)), *paced])
+
+    def _room(self, now: float, weight: int, priority: Priority, room: float) -> float:
+        """Return seconds until ``weight`` fits into ``room``: of any 60 s, or of the venue's own minute.
+
+        No 60 s ever hold more than what everybody on the address may use, whatever the venue counts.
+        """
+        wait = self._window(now, weight, room)
+        if not wait or priority not in HEALING or not self.starts_anew:
+            return wait
+        ends = self.told_until + WINDOW * max(0, math.ceil((now - self.told_until) / WINDOW))
+        used = sum(spent for at, spent in self.spent if at >= ends - WINDOW - SKEW)
+        left = 0.0 if used + weight <= room else max(ends - now, 0.001)
+        return min(wait, max(left, self._window(now, weight, self.limit * CROWDED)))
+
+    def hear(self, now: float, weight: int, used: int, left: float) -> None:
+        """Take the venue's count with an answer to what weighed ``weight``, ``left`` seconds before its
+        minute ends. What it has counted and does not tell any more, it has forgotten before 60 s were over.
+        """
+        self.told_used, self.told_until = used, now + left
+        self.heard.append((now, weight))
+        while self.heard[0][0] <= now - WINDOW + LATE:
+            self.heard.popleft()
+        self.starts_anew = self.starts_anew or used < sum(one for _, one in self.heard)
 
     def _window(self, now: float, weight: int, room: float) -> float:
         """Return seconds until ``weight`` fits into what the last minute left of ``room``."""
@@ -145,6 +175,7 @@ class Budget:
     """The weight that all accounts of this process may use, ``share`` of each pool's limit in any 60 s.
 
     The window slides, so the venue's own fixed minute, wherever it starts, never holds more than the share.
+    Where the venue's count is seen to start anew, what heals a loss is held to the share of that minute.
     What can wait is spread over the minute and leaves a reserve: a reconnect finds its weight at any moment.
     Inside a priority the order is first come, first served, whichever account asks.
     """
@@ -229,12 +260,11 @@ class Budget:
             if state.waiters:
                 state.waiters[0].first.set()
 
-    def observe(self, pool: str, used: int, venue_now: datetime) -> None:
-        """Take the used weight of the venue's current minute from a reply's header."""
-        state = self._pool(pool)
+    def observe(self, pool: str, used: int, venue_now: datetime, weight: int = 0) -> None:
+        """Take the used weight of the venue's current minute from a reply's header; ``weight`` is that of
+        the call that was answered."""
         left = WINDOW - venue_now.second - venue_now.microsecond / 1_000_000
-        state.told_used = used
-        state.told_until = self._clock.monotonic() + left
+        self._pool(pool).hear(self._clock.monotonic(), weight, used, left)
 
     def pause(self, pool: str, seconds: float) -> None:
         """Let nobody use the pool for ``seconds``; a longer pause that runs already stays."""

@@ -252,7 +252,7 @@ class RestClient:
             # The failure's own words may hold the address, and that the signature.
             raise VenueUnavailable(f"{call.method} {call.path}: {type(failure).__name__}") from None
         seconds = self._ticks.monotonic() - started
-        told = self._observe(call.pool, headers)
+        told = self._observe(call, headers, status)
         refusal = refusal_of(call, status, headers, body, self.clock.now(), secrets=(self._key,))
         if refusal is not None:
             self._soften(pool, refusal, call.weight, told)
@@ -300,11 +300,12 @@ class RestClient:
             soon = SOON * 2.0 ** min(tries - 1, 5)
             refusal.retry_after = min(soon, refusal.retry_after or soon)
 
-    def _observe(self, pool: str, headers: Mapping[str, str]) -> int | None:
+    def _observe(self, call: Call, headers: Mapping[str, str], status: int) -> int | None:
         """Take the used weight that a reply tells, and return it."""
-        known = self.venue.pools.get(pool)
+        known = self.venue.pools.get(call.pool)
         used = headers.get(known.header, "") if known is not None else ""
         if not (used.isascii() and used.isdecimal()):
             return None
-        self.budget.observe(self.pool(pool), int(used), self.clock.now())
+        counted = call.weight if status < 400 else 0  # what is refused may be counted or not
+        self.budget.observe(self.pool(call.pool), int(used), self.clock.now(), counted)
         return int(used)

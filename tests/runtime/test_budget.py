@@ -210,3 +210,77 @@ async def test_scarce_weight_is_shared_between_accounts():
     await asyncio.gather(ask("modest", 10), *crowd)
     first = [who for _, who in log[:20]]
     assert first.count("modest") >= 9
+
+
+class CountingVenue:
+    """Counts what is asked as a venue does: from each full minute on, or over the last 60 s (``sliding``)."""
+
+    def __init__(self, made, clock, *, sliding=False, told=True):
+        self.made, self.clock, self.sliding, self.told = made, clock, sliding, told
+        self.log = []
+
+    async def ask(self, weight, priority):
+        """Acquire, be counted, and tell the count."""
+        await self.made.acquire(POOL, weight, priority)
+        now = self.clock.monotonic()
+        self.log.append((now, weight, priority))
+        if self.told:
+            since = now - 60 if self.sliding else now // 60 * 60 - 0.001
+            used = sum(one for at, one, _ in self.log if at > since)
+            self.made.observe(POOL, used, self.clock.now(), weight)
+
+    async def storm(self, priority, seconds, weight=20):
+        """Ask for as much as there is; return how much was had."""
+        begun, before = self.clock.monotonic(), sum(one for _, one, _ in self.log)
+        while self.clock.monotonic() < begun + seconds:
+            await self.ask(weight, priority)
+        return sum(one for _, one, _ in self.log) - before
+
+
+async def test_a_seam_goes_on_where_the_venue_counts_anew():
+    """What used up a minute is forgotten by the venue when the next begins: a seam need not wait for 60 s."""
+    made, clock = budget(1000, 0.5)
+    venue = CountingVenue(made, clock)
+    await clock.sleep(40)
+    while made.wait(POOL, 20, Priority.SEAM) == 0:
+        await venue.ask(20, Priority.SEAM)
+    assert clock.monotonic() == 40
+    await clock.sleep(20.5)
+    await venue.ask(1, Priority.KEEPALIVE)  # its answer shows that the count begins anew
+    await venue.ask(60, Priority.SEAM)
+    assert clock.monotonic() < 61
+
+
+@pytest.mark.parametrize(("sliding", "told"), [(True, True), (False, False)])
+async def test_a_venue_that_does_not_forget_is_held_to_any_minute(sliding, told):
+    """Where the count slides, or is not told, no 60 s hold more than the share."""
+    made, clock = budget(1000, 0.5)
+    venue = CountingVenue(made, clock, sliding=sliding, told=told)
+    await clock.sleep(40)
+    await venue.storm(Priority.SEAM, 200)
+    assert most_in_a_minute(venue.log) <= 500
+
+
+@given(
+    begun=st.integers(0, 59),
+    pauses=st.lists(st.tuples(st.integers(0, 30), st.sampled_from([Priority.SEAM, Priority.CANARY])),
+                    min_size=1, max_size=6),
+    share=st.sampled_from([0.25, 0.5, 1.0]),
+)  # fmt: skip
+def test_no_minute_of_the_venue_holds_more_than_the_share(begun, pauses, share):
+    """Also where its count was seen to start anew; and no 60 s at all hold more than the limit."""
+    made, clock = budget(1000, share)
+    venue = CountingVenue(made, clock)
+
+    async def storms():
+        await clock.sleep(begun)
+        for pause, priority in pauses:
+            await venue.storm(priority, 20)
+            await clock.sleep(pause)
+
+    asyncio.run(storms())
+    minutes = {at // 60 for at, _, _ in venue.log}
+    held = [sum(weight for at, weight, _ in venue.log if at // 60 == minute) for minute in minutes]
+    assert max(held) <= 1000 * share
+    assert most_in_a_minute(venue.log) <= 900 or share == 1.0
+    assert most_in_a_minute(venue.log) <= 1000

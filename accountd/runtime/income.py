@@ -1,4 +1,4 @@
-"""Reading the movements of money, in pages as full as what is known of them allows: each costs much weight."""
+"""Reading the movements of money, in pages as full as what is known of them allows: a page costs much."""
 
 from __future__ import annotations
 

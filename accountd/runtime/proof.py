@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from accountd.core import local
-from accountd.core.changes import OrderKey
 from accountd.core.doubts import DRIFT
 from accountd.core.ringing import stamp
 from accountd.core.ties import BOOKS
@@ -235,31 +233,6 @@ def _disown(sweeper: Sweeper, tx: Transaction, kind: str, subject: str, at: date
     if fresh and kind == UNCONFIRMED:
         _, market, symbol, trade_id = subject.split(":")
         tx.withdraw_fill(account, market, symbol, trade_id, now)
-
-
-async def vanished(sweeper: Sweeper, job: Round) -> None:
-    """Ask for each order that is open here and was not shown: it ended while nobody told us."""
-    ledger, before = sweeper.ledger, job.proven
-
-    def held(_: Transaction) -> list[OrderKey]:
-        beliefs = ledger.beliefs
-        open_ = {} if beliefs is None else beliefs.open
-        return [key for key, order in open_.items() if order.updated_at < before and key not in job.shown]
-
-    sections = {ground.market: ground.section for ground in sweeper.grounds}
-    missing: list[OrderKey] = []
-    for key in await sweeper.recorder.submit(held):
-        market, symbol, kind, order_id = key
-        section = sections.get(market)
-        if section is None:
-            continue
-        flow = section.order(symbol, order_id) if kind == "order" else section.algo_order(order_id)
-        if not await sweeper.rest.run(flow, job.priority, sweeper.recording(job)):
-            missing.append(key)
-    if missing:
-        log.warning("orders the venue no longer shows", account=sweeper.account, orders=len(missing))
-        now = sweeper.recorder.clock.now()  # through the journal, so that a replay knows it too
-        await sweeper.recorder.record(local.missing(sweeper.account, missing, job.now, now))
 
 
 async def absent(sweeper: Sweeper, job: Round, swept: Swept, name: str) -> None:

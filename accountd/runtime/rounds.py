@@ -107,6 +107,9 @@ class Round:
     unproven: dict[tuple[str, str], list[Window]] = field(default_factory=dict)  # by market and dataset
     orders_whole: set[str] = field(default_factory=set)  # markets whose orders were read without a symbol
     reads: dict[tuple[str, str, str], Read] = field(default_factory=dict)  # by market, dataset, symbol
+    held: dict[str, set[str]] = field(default_factory=dict)  # symbols with open orders, where that is known
+    opened: set[str] = field(default_factory=set)  # markets whose open orders were asked for
+    known: dict[str, dict[str, datetime]] = field(default_factory=dict)  # symbols, when they moved last
     visited: set[tuple[Ground, str]] = field(default_factory=set)  # symbols that had their turn
     refused: set[tuple[str, str, str]] = field(default_factory=set)  # ... that the venue would not answer
     snapshot: Read | None = None

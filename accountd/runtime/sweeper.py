@@ -18,7 +18,7 @@ from accountd.core.told import (
     Telling,
 )
 from accountd.errors import BadRequest, VenueError
-from accountd.runtime import history, income, proof
+from accountd.runtime import history, income, open_orders, proof
 from accountd.runtime.budget import Priority
 from accountd.runtime.explaining import explain
 from accountd.runtime.recorder import Ledger, Recorder
@@ -80,19 +80,17 @@ class Sweeper:
             cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
             await self._admit(job, cursors)
             job.snapshot = Read(job.proven)
-            if seam:
-                canary = self.venue.canary(self.settle)
-                await self.rest.run(canary, priority, self.recording(job, job.snapshot))
-            else:
-                await self._state(job)
+            state = self.venue.canary(self.settle) if seam else self.venue.snapshot(self.settle)
+            await self.rest.run(state, priority, self.recording(job, job.snapshot))
+            for ground in self.grounds:
+                await open_orders.read(self, job, ground, cursors, again=seam)
             for ground in self.grounds:
                 await self._whole_orders(job, ground, cursors)
             await self._each_symbol(job, cursors, step)
             for ground in self.grounds:  # when fills tell how full its pages are
                 await income.read(self, job, ground, cursors)
             await self._each_symbol(job, cursors, step)  # what only income names
-            if not seam:
-                await proof.vanished(self, job)
+            await open_orders.vanished(self, job)
             await explain(self, job)
             await proof.prove(self, job, cursors)
             if priority is Priority.SWEEP:
@@ -216,15 +214,6 @@ class Sweeper:
 
         await self.recorder.submit(write)
 
-    async def _state(self, job: Round) -> None:
-        snapshot = self.venue.snapshot(self.settle)
-        await self.rest.run(snapshot, job.priority, self.recording(job, job.snapshot))
-        for ground in self.grounds:
-            known = {*ground.symbols, *await self.known(ground.market)} if ground.is_tiny else ()
-            flow = ground.section.open_orders(self.settle, known)
-            swept = await self.rest.run(flow, job.priority, self.recording(job))
-            await proof.absent(self, job, swept, ALGO_ORDERS)
-
     async def _whole_orders(self, job: Round, ground: Ground, cursors: Cursors) -> None:
         if ground.orders_whole is False or ground.is_tiny:
             return
@@ -253,7 +242,9 @@ class Sweeper:
         found: list[tuple[datetime, Ground, str]] = []
         for ground in self.grounds:
             market = ground.market
-            known = await self.known(market)
+            if market not in job.known:
+                job.known[market] = await self.known(market)
+            known = job.known[market]
             names = job.symbols[market] | {name for name in self.pinned if self._may_have(ground, name)}
             if ground.is_small:  # few enough to be proven, every time
                 names |= set(ground.symbols)
@@ -310,9 +301,12 @@ class Sweeper:
         if ground.market in job.orders_whole:
             del flows[0]
         for dataset, flow in flows:
-            if not ground.has(dataset):
-                continue
             key = (ground.market, dataset, symbol)
+            if not ground.has(dataset) or key in job.reads:
+                continue
+            if dataset == FILLS and self._is_still(job, ground, symbol, cursors):
+                job.visited.discard((ground, symbol))  # unless income names it
+                continue
             read = job.read(*key, self.start(cursors, ground, dataset, symbol, job.now, job.margin))
             try:
                 for begin, end in proof.pieces(read.start, job.now, section.retention[dataset].window):
@@ -326,6 +320,17 @@ class Sweeper:
                 del job.reads[key]
                 job.refused.add(key)
                 await proof.refused(self, job, dataset, symbol, error)
+
+    def _is_still(self, job: Round, ground: Ground, symbol: str, cursors: Cursors) -> bool:
+        """Say whether a symbol has had no fills since the cursor: it had no orders, before and since then."""
+        cursor, held = cursors.get((FILLS, ground.market, symbol)), job.held.get(ground.market)
+        if job.priority is not Priority.SEAM or not ground.is_small or symbol in self.pinned:
+            return False
+        if cursor is None or held is None:
+            return False
+        last = job.known.get(ground.market, {}).get(symbol)
+        moved = last is not None and last >= cursor[1] - job.margin
+        return not moved and symbol not in job.symbols[ground.market] | held
 
     # -- helpers of the steps
 

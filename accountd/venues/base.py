@@ -34,6 +34,7 @@ TERMINATED = "terminated"
 UNDECODABLE = "undecodable"  # the kind of a frame that makes no sense
 
 NO_LANES: Mapping[int, str] = {}
+ANY: Mapping[str, Collection[str]] = {}  # no dataset is confined to some symbols
 
 
 def from_ms(ms: int) -> datetime:
@@ -306,9 +307,12 @@ class Section(Protocol):
         """Say how likely a symbol that nothing names is, for ``assets`` held or moved: 0 = swept with
         every slow sweep, 1 and more = explored in this order, None = never."""
 
-    def open_orders(self, lag: timedelta, symbols: Collection[str] = ()) -> Flow[Swept]:
-        """Tell all open orders. ``symbols``, if any, are all that there are, and so few that asking for
-        each may be cheaper."""
+    @property
+    def by_symbol(self) -> bool:
+        """Say whether the open orders of one symbol cost next to nothing."""
+
+    def open_orders(self, lag: timedelta, only: Mapping[str, Collection[str]] = ANY) -> Flow[Swept]:
+        """Tell all open orders. ``only`` names, by dataset, the symbols that alone are of interest."""
 
     def orders(self, symbol: str | None, start: datetime, end: datetime) -> Flow[Swept]: ...
 

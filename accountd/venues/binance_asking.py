@@ -16,6 +16,7 @@ from accountd.venues.paging import Question, by_id, fetch
 NOT_THERE = (-2013, -2011)
 NO_SUCH_PATH = 404
 NO_LAG = timedelta(0)
+ONE_BY_ONE = 16  # questions in a row that are not too slow
 
 Params = tuple[tuple[str, str], ...]
 
@@ -74,14 +75,15 @@ class Asking:
         return (yield from fetch(call, lambda asked, reply: self.read(asked, reply, lag), Swept()))
 
     def listed(
-        self, kinds: tuple[str, ...], lag: timedelta, symbols: Collection[str] = (), each: int = 1
+        self, kinds: tuple[str, ...], lag: timedelta, symbols: Collection[str] | None = None
     ) -> Flow[Swept]:
-        """Ask for pages that list all open orders of some kind; by symbol, if ``symbols`` are
-        given, for ``each`` of weight."""
+        """Ask for pages that list all open orders of some kind; of ``symbols`` only, one by one for a
+        weight of 1, unless they are too many for that."""
         swept = Swept()
-        for kind, symbol in [(kind, symbol) for kind in kinds for symbol in sorted(symbols) or [""]]:
+        few = None if symbols is None or len(symbols) > ONE_BY_ONE else sorted(symbols)
+        for kind, symbol in [(kind, symbol) for kind in kinds for symbol in ([""] if few is None else few)]:
             params = (("symbol", symbol),) if symbol else ()
-            page = yield from self.page(kind, lag, params, each if symbol else None)
+            page = yield from self.page(kind, lag, params, 1 if symbol else None)
             found = [row for row in page.told if isinstance(row, Order)]
             swept.calls += 1
             swept.rows += len(found)

@@ -15,6 +15,7 @@ from accountd.core.told import ALGO_ORDERS, FILLS, ORDERS, TRANSFERS, Transfer
 from accountd.errors import BadRequest
 from accountd.venues import absent, binance
 from accountd.venues.base import (
+    ANY,
     Call,
     ExchangeInfo,
     Flow,
@@ -73,6 +74,8 @@ class FuturesSection:
         self.whole_orders = whole_orders
         self.algo_id = algo_id
 
+    by_symbol = True
+
     def exchange_info(self) -> Flow[ExchangeInfo]:
         """Return the declared weight limit and the symbols."""
         call = self.asking.call(f"{self.prefix}exchange_info")
@@ -82,13 +85,15 @@ class FuturesSection:
         """Return 1: positions and income name what is traded, any other symbol is as likely as the next."""
         return 1
 
-    def open_orders(self, lag: timedelta, symbols: Collection[str] = ()) -> Flow[Swept]:
-        """Tell all open plain and conditional orders as of ``lag`` ago."""
-        swept = yield from self.asking.listed((f"{self.prefix}open_orders",), lag, symbols)
+    def open_orders(self, lag: timedelta, only: Mapping[str, Collection[str]] = ANY) -> Flow[Swept]:
+        """Tell all open plain and conditional orders as of ``lag`` ago; of some symbols one by one."""
+        swept = yield from self.asking.listed((f"{self.prefix}open_orders",), lag, only.get(ORDERS))
         if ALGO_ORDERS not in self.retention:
             return swept
         try:
-            more = yield from self.asking.listed((f"{self.prefix}open_algo_orders",), lag, symbols)
+            more = yield from self.asking.listed(
+                (f"{self.prefix}open_algo_orders",), lag, only.get(ALGO_ORDERS)
+            )
         except BadRequest as refusal:
             more = self._without_algo(refusal)
         return swept.plus(more)

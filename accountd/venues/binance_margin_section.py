@@ -13,7 +13,7 @@ import msgspec
 
 from accountd.core.told import BALANCES, FILLS, ORDERS, TRANSFERS, Order, Told
 from accountd.errors import BadRequest
-from accountd.venues.base import ExchangeInfo, Flow, Reply, Retention, Swept, SymbolInfo
+from accountd.venues.base import ANY, ExchangeInfo, Flow, Reply, Retention, Swept, SymbolInfo
 from accountd.venues.binance import exchange_info_of, read, sapi_pool
 from accountd.venues.binance_asking import Asked, Asking, Params
 from accountd.venues.binance_margin_money import MarginMoney
@@ -100,7 +100,7 @@ class MarginSection(SpotSection):
         """Say how likely a symbol is: as on spot, of what is held or flowed."""
         return super().rank(symbol, self.money.moved.union(assets))
 
-    def open_orders(self, lag: timedelta, symbols: Collection[str] = ()) -> Flow[Swept]:
+    def open_orders(self, lag: timedelta, only: Mapping[str, Collection[str]] = ANY) -> Flow[Swept]:
         """Tell all open orders as of ``lag`` ago."""
         page = yield from self.asking.page("open_orders", lag, weight=OPEN_OF_ALL)
         return _orders_of([page.told])
@@ -169,7 +169,7 @@ class IsolatedSection(MarginSection):
             return None
         return 0 if any(asset.partition(":")[0] == symbol.symbol for asset in assets) else 1
 
-    def open_orders(self, lag: timedelta, symbols: Collection[str] = ()) -> Flow[Swept]:
+    def open_orders(self, lag: timedelta, only: Mapping[str, Collection[str]] = ANY) -> Flow[Swept]:
         """Tell the open orders of every pair as of ``lag`` ago."""
         told: list[list[Told]] = []
         for pair in sorted(self.pairs - self.closed):  # a closed one has no open orders

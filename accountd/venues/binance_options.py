@@ -14,6 +14,7 @@ import msgspec
 from accountd.core.told import BALANCES, FILLS, ORDERS, POSITIONS, TRANSFERS
 from accountd.venues import absent
 from accountd.venues.base import (
+    ANY,
     AccountState,
     Call,
     ExchangeInfo,
@@ -116,6 +117,8 @@ class OptionsMarket:
     def __init__(self, asking: Asking) -> None:
         self.asking = asking
 
+    by_symbol = False
+
     def exchange_info(self) -> Flow[ExchangeInfo]:
         """Return the declared weight limit and the contracts that have not expired."""
         reply = yield from reply_to(self.asking.call("exchange_info"))
@@ -142,7 +145,7 @@ class OptionsMarket:
         """Return 1: nothing but orders, positions and exercises names a contract."""
         return 1
 
-    def open_orders(self, lag: timedelta, symbols: Collection[str] = ()) -> Flow[Swept]:
+    def open_orders(self, lag: timedelta, only: Mapping[str, Collection[str]] = ANY) -> Flow[Swept]:
         """Tell all open orders as of ``lag`` ago."""
         return (yield from self.asking.listed(("open_orders",), lag))
 

@@ -13,6 +13,7 @@ from accountd.core.told import BALANCES, FILLS, ORDERS, TRANSFERS, Balance, Tran
 from accountd.errors import BadRequest
 from accountd.venues import absent, binance
 from accountd.venues.base import (
+    ANY,
     Call,
     ExchangeInfo,
     Flow,
@@ -57,6 +58,8 @@ class PortfolioMargin:
     def __init__(self, asking: Asking) -> None:
         self.asking = asking
 
+    by_symbol = False
+
     def exchange_info(self) -> Flow[ExchangeInfo]:
         """Return the symbols of spot and margin."""
         call = self.asking.call("margin.exchange_info")
@@ -66,7 +69,7 @@ class PortfolioMargin:
         """Say how likely a symbol is: as on spot, of what is held."""
         return likelihood(symbol, assets)
 
-    def open_orders(self, lag: timedelta, symbols: Collection[str] = ()) -> Flow[Swept]:
+    def open_orders(self, lag: timedelta, only: Mapping[str, Collection[str]] = ANY) -> Flow[Swept]:
         """Tell all open orders as of ``lag`` ago, where the venue lists them without a symbol."""
         try:
             return (yield from self.asking.listed(("margin.open_orders",), lag))

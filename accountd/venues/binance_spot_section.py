@@ -16,6 +16,7 @@ from accountd.core.told import BALANCES, FILLS, ORDERS, TRANSFERS, Notice
 from accountd.errors import BadRequest, VenueGone
 from accountd.venues import absent
 from accountd.venues.base import (
+    ANY,
     Call,
     ExchangeInfo,
     Flow,
@@ -102,6 +103,8 @@ class SpotSection:
         self.retention = retention
         self.allocations = True
 
+    by_symbol = False
+
     def exchange_info(self) -> Flow[ExchangeInfo]:
         """Return the declared weight limit and the symbols; note which of them the venue routes."""
         call = self.asking.call("exchange_info")
@@ -114,7 +117,7 @@ class SpotSection:
         """Say how likely a symbol is, by the assets held."""
         return likelihood(symbol, assets)
 
-    def open_orders(self, lag: timedelta, symbols: Collection[str] = ()) -> Flow[Swept]:
+    def open_orders(self, lag: timedelta, only: Mapping[str, Collection[str]] = ANY) -> Flow[Swept]:
         """Tell all open orders as of ``lag`` ago (80 weight)."""
         return (yield from self.asking.listed(("open_orders",), lag))
 

@@ -103,8 +103,9 @@ def by_time(question: Question, start_ms: int, end_ms: int) -> Flow[Swept]:
         elif any(isinstance(row, Notice) for row in page.told):
             swept.unproven.append(_window(question, cursor, stop, "a row that makes no sense"))
         past_crowd = crowd is not None and crowd[0] == cursor
+        nearly_all = page.size < question.limit // 2 or (guessed and _is_sudden(page, cursor))
         cursor = stop if cursor < stop < end_ms else stop + 1
-        if past_crowd or not page.size or (guess and page.size < question.limit // 2):
+        if past_crowd or not page.size or (guess and nearly_all):
             width = widest  # a page that is cut off then costs one call, creeping up to it several
         else:
             near = _width_near(page, question.limit) if guessed else width * 8
@@ -139,6 +140,12 @@ def _width_near(page: Page, limit: int) -> int:
     times = sorted(at for at, _ in places(page))
     late = times[len(times) // 2 :]
     return max(1, (late[-1] - late[0] + 1) * limit * 4 // (len(late) * 5)) if late else 1
+
+
+def _is_sudden(page: Page, start_ms: int) -> bool:
+    """Say whether the rows came after a silence: they are a burst, of which little may be left."""
+    times = [at for at, _ in places(page)]
+    return bool(times) and (max(times) - min(times)) * 4 < min(times) - start_ms
 
 
 def _next_width(width: int, rows: int, limit: int) -> int:

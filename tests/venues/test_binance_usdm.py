@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accountd.core.told import FILLS, Fill, Notice, Order, Snapshot
+from accountd.core.told import ALGO_ORDERS, FILLS, ORDERS, Fill, Notice, Order, Snapshot
 from accountd.errors import BadRequest, KeyRefused, VenueUnavailable
 from accountd.venues import open_venue
 from accountd.venues.base import Ack, Call, Rights, from_ms, to_ms, urls_of
@@ -169,7 +169,8 @@ def test_open_orders_tell_both_kinds():
 
 def test_few_symbols_are_asked_for_one_by_one():
     """A question about one symbol weighs 1, about all 40."""
-    flow = MARKET.open_orders(timedelta(0), {"ETHUSDT", "BTCUSDT"})
+    both = {"ETHUSDT", "BTCUSDT"}
+    flow = MARKET.open_orders(timedelta(0), {ORDERS: both, ALGO_ORDERS: both})
     _, calls, _ = drive(flow, lambda _: [])
     assert [(call.path.rpartition("/")[2], dict(call.params)["symbol"], call.weight) for call in calls] == [
         ("openOrders", "BTCUSDT", 1), ("openOrders", "ETHUSDT", 1),

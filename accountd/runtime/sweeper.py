@@ -20,6 +20,7 @@ from accountd.core.told import (
 from accountd.errors import BadRequest, VenueError
 from accountd.runtime import history, income, open_orders, proof
 from accountd.runtime.budget import Priority
+from accountd.runtime.cutting import cut
 from accountd.runtime.explaining import explain
 from accountd.runtime.recorder import Ledger, Recorder
 from accountd.runtime.rest import RestClient
@@ -27,7 +28,7 @@ from accountd.runtime.rounds import Cursors, Ground, Read, Round, Step, weights
 from accountd.store import witness
 from accountd.store.proving import FOR_EVER
 from accountd.store.writer import Transaction
-from accountd.venues.base import Page, Venue
+from accountd.venues.base import Page, Swept, Venue
 
 log = structlog.get_logger("accountd.sweeper")
 
@@ -218,9 +219,11 @@ class Sweeper:
         if ground.orders_whole is False or ground.is_tiny:
             return
         start = self.start(cursors, ground, ORDERS, "", job.now, job.margin)
-        flow, read = ground.section.orders(None, start, job.now), Read(start)
+        swept, read = Swept(), Read(start)
         try:
-            swept = await self.rest.run(flow, job.priority, self.recording(job, read))
+            for begin, end in await cut(self, ground, ORDERS, start, job.now):
+                flow = ground.section.orders(None, begin, end)
+                swept = swept.plus(await self.rest.run(flow, job.priority, self.recording(job, read)))
         except BadRequest as error:
             log.info("all orders need a symbol here", account=self.account, code=error.code)
             ground.orders_whole = False

@@ -67,6 +67,19 @@ def income_moments(connection: Connection, account: str, market: str, start: dat
     return [at for at, *amounts in found for amount in amounts if amount]
 
 
+def order_moments(connection: Connection, account: str, market: str, start: datetime, end: datetime,
+                  most: int) -> list[datetime]:  # fmt: skip
+    """Return when the plain orders of a window, the first so many, were made, in order."""
+    c = orders.c
+    found = connection.scalars(
+        select(c.created_at).where(
+            c.account_id == account, c.market == market, c.kind == "order", c.updated_at >= start,
+            c.created_at >= start, c.created_at <= end,
+        ).order_by(c.created_at).limit(most)
+    )  # fmt: skip
+    return list(found)
+
+
 def unpaid_fills(connection: Connection, account: str, market: str, start: datetime,
                  end: datetime) -> list[Witness]:  # fmt: skip
     """Return (symbol, trade id) of the fills in a window whose commission is not among the income."""

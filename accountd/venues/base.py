@@ -278,7 +278,7 @@ class ExchangeInfo(msgspec.Struct, frozen=True, kw_only=True):
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
     """How long the venue keeps a dataset, and how wide one question may be.
 
-    ``page`` is how many rows an answer holds, where there is one row for each commission and each profit.
+    ``page`` is how many rows an answer holds, where fills (for transfers) and orders tell how many there are.
     """
 
     keeps: timedelta

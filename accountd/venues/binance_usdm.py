@@ -73,7 +73,7 @@ TABLE = {
 }
 NOTHING = timedelta(0)
 RETENTION = {
-    ORDERS: Retention(keeps=timedelta(days=90), window=WEEK, keeps_unfilled=UNFILLED),
+    ORDERS: Retention(keeps=timedelta(days=90), window=WEEK, keeps_unfilled=UNFILLED, page=1000),
     ALGO_ORDERS: Retention(keeps=timedelta(days=90), window=WEEK, keeps_unfilled=UNFILLED),
     FILLS: Retention(keeps=THREE_MONTHS, window=WEEK),
     TRANSFERS: Retention(keeps=THREE_MONTHS, window=WEEK, page=INCOME_LIMIT),

@@ -144,8 +144,9 @@ def _width_near(page: Page, limit: int) -> int:
 
 def _is_sudden(page: Page, start_ms: int) -> bool:
     """Say whether the rows came after a silence: they are a burst, of which little may be left."""
-    times = [at for at, _ in places(page)]
-    return bool(times) and (max(times) - min(times)) * 4 < min(times) - start_ms
+    times = sorted(at for at, _ in places(page))
+    late = times[len(times) // 2 :]
+    return bool(late) and (late[-1] - late[0]) * 4 < late[0] - start_ms
 
 
 def _next_width(width: int, rows: int, limit: int) -> int:

@@ -11,6 +11,7 @@ from accountd.core.health import Health
 from accountd.runtime.daemon import Daemon
 from accountd.store import tables
 from tests.second_exchange import KEY, SECRET, Exchange, refusal
+from tests.second_ledger import Ledger
 from tests.world import Receiver, World, compare, ms
 
 # Times are shrunk; what the venue counts by the minute is not.
@@ -214,6 +215,79 @@ async def test_an_execution_dropped_whole_is_found_by_its_commission(sqlite_url)
         made.exchange.chance["drop"] = 0.0
         made.exchange.happen("fund", "BTCUSDT")
         await made.agreed(15)  # also what it made of balance and position, which no frame told either
+
+
+async def cut(made, seconds, *happen):
+    """Cut the stream, let things happen, heal; return what each path cost since the cut."""
+    before = dict(made.exchange.spent)
+    made.exchange.cut(seconds)
+    for what, *args in happen:
+        made.exchange.happen(what, *args)
+    await asyncio.sleep(seconds)
+    await made.until(made.live, 15)
+    await made.agreed(15)
+    return {
+        path.rpartition("/")[2]: cost - before.get(path, 0) for path, cost in made.exchange.spent.items()
+    }
+
+
+async def test_a_burst_in_a_cut_is_read_in_pages_that_are_full(sqlite_url):
+    """A page of income weighs 30: what the fills left in it is known before it is asked for, twice."""
+    async with stage(sqlite_url, **QUIET) as made:
+        await trade(made, 20)
+        await made.agreed(15)
+        cost = await cut(made, 0.7, ("burst", 1000))
+        assert cost["income"] <= 6 * 30, cost  # two for each sweep, and two more if it takes long
+
+
+@asynccontextmanager
+async def older(url, exchange, **more):
+    """Like `stage`, after what has happened to the exchange is older than every overlap."""
+    await asyncio.sleep(1.0)
+    async with stage(url, exchange, **QUIET, **more) as made:
+        await asyncio.sleep(1.0)
+        await made.agreed(15)
+        yield made
+
+
+async def test_where_nothing_can_have_moved_nothing_is_asked(sqlite_url):
+    """In a dozen symbols, one of them traded, the fills of the others and all open orders are left alone."""
+    exchange = Exchange()
+    exchange.ledger = Ledger([f"S{n:02}USDT" for n in range(12)])
+    exchange.happen("place", "S01USDT", "BUY", "3")
+    exchange.happen("algo", "S02USDT")
+    async with older(sqlite_url, exchange) as made:
+        cost = await cut(made, 0.3, ("fill", 1001, "1"), ("algo_ends", 1002))
+        assert cost["userTrades"] <= 4 * 5
+        assert cost["openOrders"] + cost["openAlgoOrders"] <= 6
+
+
+async def test_what_settles_late_is_seen_in_orders_from_before_the_cut(sqlite_url):
+    """Orders that ended just before the stream was back, and that REST still showed as open at first."""
+    exchange = Exchange()
+    for _ in range(2):
+        exchange.happen("place", "BTCUSDT", "BUY", "3")
+    exchange.happen("algo", "ETHUSDT")
+    async with older(sqlite_url, exchange, SETTLE_AFTER="1s") as made:
+        exchange.lag = 0.9
+        exchange.cut(0.2)
+        await made.until(lambda: not exchange.sockets)
+        await made.until(lambda: exchange.sockets)
+        exchange.ledger.fill(1001, "1")
+        exchange.ledger.cancel(1002)
+        exchange.ledger.algo_ends(1003)
+        await made.until(made.live, 15)
+        await made.agreed(15)
+
+
+async def test_many_orders_that_ended_are_not_asked_for_one_by_one(sqlite_url):
+    """A page of a symbol's history shows what became of all of them."""
+    exchange = Exchange()
+    for _ in range(60):
+        exchange.happen("place", "BTCUSDT")
+    async with older(sqlite_url, exchange) as made:
+        cost = await cut(made, 0.3, *[("cancel", number) for number in range(1001, 1061)])
+        assert cost.get("order", 0) == 0
 
 
 OPTIONAL = [

@@ -189,3 +189,14 @@ def test_a_burst_somewhere_in_a_wide_window_costs_little(newest, most):
     _, seen = venue.drive(by_time(question(1000, window=timedelta(days=6)), 0, 86_400_000))
     assert set(seen) == set(rows)
     assert venue.calls <= most
+
+
+@pytest.mark.parametrize("before", [0, 5])
+def test_a_burst_after_a_silence_is_read_in_three_pages(before):
+    """Its first page shows where it ends being too much; what is left is asked for as a whole."""
+    rows = [(1000 * n, n) for n in range(before)]
+    rows += [(50_000 + n // 4, before + n) for n in range(1, 1_701)]
+    venue = FakeVenue(rows, 1000)
+    _, seen = venue.drive(by_time(question(1000, window=timedelta(days=6)), 0, 60_000))
+    assert set(seen) == set(rows)
+    assert venue.calls == 3

@@ -1,5 +1,6 @@
 """Cutting a stretch by what is known of it: contiguous, full, and never without end."""
 
+import itertools
 from bisect import bisect_left, bisect_right
 from datetime import timedelta
 
@@ -19,7 +20,7 @@ def test_parts_are_contiguous_and_hold_no_more_than_a_page(moments, most, end):
     made = list(parts(from_ms(0), from_ms(end), known, most))
     assert made[0][0] == from_ms(0)
     assert made[-1][1] == from_ms(end)
-    assert all(left[1] == right[0] for left, right in zip(made, made[1:], strict=False))
+    assert all(left[1] == right[0] for left, right in itertools.pairwise(made))
     for begin, stop in made:
         held = bisect_right(known, stop) - bisect_left(known, begin)
         assert held <= most or stop - begin <= MILLISECOND

@@ -10,12 +10,14 @@ import contextlib
 import http
 import json
 import random
+import socket
+import struct
 
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 
 from tests.second_spot_keys import API_KEY, Key
-from tests.second_spot_ledger import Ledger, now_ms
+from tests.second_spot_ledger import Ledger
 from tests.second_spot_rest import Rest
 
 SIGNED = {"apiKey", "timestamp", "signature", "recvWindow"}
@@ -24,6 +26,14 @@ PARAMS = {
     "userDataStream.subscribe": set(), "userDataStream.subscribe.signature": SIGNED,
     "userDataStream.unsubscribe": {"subscriptionId"}, "time": set(), "ping": set(),
 }  # fmt: skip
+
+GARBAGE = (
+    '{"subscriptionId":0,"event":{"e":"executionReport","E":17', "\x00\x01", "", "null", "[]", "17", '"text"',
+    "<html>502</html>", '{"event":null}', '{"event":{}}', "{" * 3000,
+    '{"subscriptionId":0,"event":{"e":"newThing","E":1}}',
+    '{"subscriptionId":0,"event":{"e":"executionReport","E":1,"s":"BTCUSDT","x":"TRADE","X":"NEW"}}',
+    '{"id":"stranger","status":200,"result":{}}', '{"id":null,"status":200,"result":{}}',
+)
 
 
 class Refusal(Exception):
@@ -64,14 +74,18 @@ class SecondSpot:
         self.dropping = False  # the socket stays, events are lost
         self.doubling = self.holding = False
         self.held = []
+        self.chance = {}  # of each event, by session: drop, double, delay, garbage
+        self.refusals = []  # (status, code, message, data, with an id) of the next requests
+        self.mute = False  # requests on a socket are not answered
+        self.patience = 2  # seconds for a pong
         self.rng = random.Random(5)
 
     async def __aenter__(self):
         self.stack = contextlib.AsyncExitStack()
         await self.stack.enter_async_context(self.rest)
         self.server = await self.stack.enter_async_context(
-            serve(self._serve, "127.0.0.1", 0, process_request=self._admit, ping_interval=0.3, ping_timeout=2,
-                  close_timeout=0.1)
+            serve(self._serve, "127.0.0.1", 0, process_request=self._admit, ping_interval=0.3,
+                  ping_timeout=self.patience, close_timeout=0.1)
         )  # fmt: skip
         self.ws_url = f"ws://127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
         return self
@@ -90,8 +104,23 @@ class SecondSpot:
             return
         for session in self.sessions:
             for number in session.subscriptions:
-                for _ in range(2 if self.doubling else 1):
-                    session.tell(event, number)
+                for _ in range(2 if self.doubling or self._happens("double") else 1):
+                    self._tell(session, event, number)
+
+    def _happens(self, what):
+        return bool(self.chance) and self.rng.random() < self.chance.get(what, 0)
+
+    def _tell(self, session, event, number):
+        """Send an event to one subscription, if chance will have it so, and when."""
+        if self._happens("garbage"):
+            session.lines.put_nowait(self.rng.choice(GARBAGE))
+        if self._happens("drop"):
+            return
+        if self._happens("delay"):
+            wait = self.rng.random() * self.chance.get("seconds", 0.5)
+            asyncio.get_running_loop().call_later(wait, session.tell, event, number)
+            return
+        session.tell(event, number)
 
     def release(self):
         """Send what was held back, in another order."""
@@ -103,22 +132,34 @@ class SecondSpot:
 
     def cut(self, seconds):
         """Cut every connection at once and admit nobody for a while."""
-        self.closed_until = now_ms() + seconds * 1000
+        self.closed_until = self.ledger.now() + seconds * 1000
         for session in self.sessions:
             session.socket.transport.abort()
+
+    def reset(self):
+        """Cut every connection with a RST."""
+        for session in list(self.sessions):
+            raw = session.socket.transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            session.socket.transport.abort()
+
+    def forget(self):
+        """Lose every subscription and tell nobody; the connections stay."""
+        for session in self.sessions:
+            session.subscriptions.clear()
 
     def terminate(self):
         """End every subscription; the connections stay."""
         for session in self.sessions:
             for number in session.subscriptions:
-                session.tell({"e": "eventStreamTerminated", "E": now_ms()}, number)
+                session.tell({"e": "eventStreamTerminated", "E": self.ledger.now()}, number)
             session.subscriptions.clear()
 
     async def shut_down(self, lead=1.0):
         """Announce a shutdown, without a subscription's number, and close what was open then."""
         open_now = list(self.sessions)
         for session in open_now:
-            session.tell({"e": "serverShutdown", "E": now_ms()})
+            session.tell({"e": "serverShutdown", "E": self.ledger.now()})
         await asyncio.sleep(lead)
         for session in open_now:
             await session.socket.close(1001)
@@ -127,7 +168,7 @@ class SecondSpot:
 
     def _admit(self, connection, request):
         self.handshakes += 1
-        if now_ms() < self.closed_until:
+        if self.ledger.now() < self.closed_until:
             return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "not now\n")
         wanted = f"/ws/{self.rest.listen_key}" if self.classic else "/ws-api/v3"
         if request.path.partition("?")[0] != wanted:
@@ -140,6 +181,8 @@ class SecondSpot:
         writing = asyncio.create_task(self._write(session))
         try:
             async for message in socket:
+                if self.mute:
+                    continue
                 answer = self._classic_answer(message) if self.classic else self._answer(session, message)
                 session.lines.put_nowait(json.dumps(answer))
         except ConnectionClosed:
@@ -162,6 +205,10 @@ class SecondSpot:
         asked = json.loads(message)
         used = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 60_000}
         base = {"id": asked["id"], "rateLimits": [{**used, "count": 17}]}
+        if self.refusals:
+            status, code, text, data, with_id = self.refusals.pop(0)
+            error = {"code": code, "msg": text, **({} if data is None else {"data": data})}
+            return {**base, "id": asked["id"] if with_id else None, "status": status, "error": error}
         try:
             return {"status": 200, "result": self._result(session, asked), **base}
         except Refusal as no:
@@ -192,7 +239,7 @@ class SecondSpot:
         elif method == "session.subscriptions":
             return [{"subscriptionId": number} for number in sorted(session.subscriptions)]
         key = API_KEY if session.logged_on else None
-        return {"apiKey": key, "serverTime": now_ms(), "userDataStream": bool(session.subscriptions)}
+        return {"apiKey": key, "serverTime": self.ledger.now(), "userDataStream": bool(session.subscriptions)}
 
     def _check(self, params):
         """The signature is over all other parameters, sorted by name, and nothing is percent-encoded."""
@@ -201,7 +248,7 @@ class SecondSpot:
         pairs = (f"{name}={params[name]}" for name in sorted(params) if name != "signature")
         if not self.key.signed("&".join(pairs).encode(), params.get("signature", "")):
             raise Refusal(400, -1022, "Signature for this request is not valid.")
-        late = now_ms() - params["timestamp"]
+        late = self.ledger.now() - params["timestamp"]
         if late > params.get("recvWindow", 5000) or late < -1000:
             raise Refusal(400, -1021, "Timestamp for this request is outside of the recvWindow.")
 

@@ -12,11 +12,6 @@ ASSETS = {"BTCUSDT": ("BTC", "USDT"), "ETHUSDT": ("ETH", "USDT"), "ETHBTC": ("ET
 FINAL = ("FILLED", "CANCELED", "REJECTED", "EXPIRED", "EXPIRED_IN_MATCH")
 
 
-def now_ms():
-    """Return the exchange's clock."""
-    return time.time_ns() // 1_000_000
-
-
 def text(number):
     """Return an amount as the venue prints it."""
     return f"{number:.8f}"
@@ -39,15 +34,24 @@ class Ledger:
         self.lists = []
         self.deposits = []
         self.withdrawals = []
+        self.skew = 0  # ms that the exchange's clock is ahead of ours
+        self.frozen = None  # the one millisecond in which everything happens
         self.execution = 60
         self.number = 4_293_000
+
+    def now(self):
+        """Return the exchange's clock in ms."""
+        return time.time_ns() // 1_000_000 + self.skew
+
+    def _at(self):
+        return self.now() if self.frozen is None else self.frozen
 
     # -- what an owner does
 
     def place(self, symbol, side, quantity, price="0", kind="LIMIT", tif="GTC", **more):
         """Place an order and return it."""
         self.number += 1
-        at = now_ms()
+        at = self._at()
         order = {
             "symbol": symbol, "id": self.number, "client": f"mine-{self.number}", "side": side, "type": kind,
             "tif": tif, "q": D(quantity), "p": D(price), "z": D(0), "Z": D(0), "status": "NEW",
@@ -75,7 +79,7 @@ class Ledger:
         rows = self.allocations if order["sor"] else self.trades
         row = {
             "symbol": order["symbol"], "number": 700_000 + len(rows), "order": order["id"], "price": price,
-            "quantity": quantity, "fee": fee, "at": now_ms(), "side": order["side"],
+            "quantity": quantity, "fee": fee, "at": self._at(), "side": order["side"],
             "maker": False if order["sor"] else maker,
         }  # fmt: skip
         rows.append(row)
@@ -114,7 +118,7 @@ class Ledger:
 
     def oco(self, symbol, quantity, above, below):
         """Place two orders of which one cancels the other; return both."""
-        number, at = 40 + len(self.lists), now_ms()
+        number, at = 40 + len(self.lists), self._at()
         legs = [
             self.place(symbol, "SELL", quantity, above, "LIMIT_MAKER", list=number),
             self.place(symbol, "SELL", quantity, below, "STOP_LOSS_LIMIT", list=number, stop=D(below)),
@@ -130,14 +134,14 @@ class Ledger:
     def deposit(self, asset, amount):
         """Money comes in."""
         self.wallet.setdefault(asset, [D(0), D(0)])[0] += D(amount)
-        row = {"id": f"d{len(self.deposits)}", "asset": asset, "amount": D(amount), "at": now_ms()}
+        row = {"id": f"d{len(self.deposits)}", "asset": asset, "amount": D(amount), "at": self._at()}
         self.deposits.append(row)
         self._moved(asset, D(amount))
 
     def withdraw(self, asset, amount, fee):
         """Money goes out, and a fee with it."""
         self.wallet[asset][0] -= D(amount) + D(fee)
-        at = now_ms() // 1000 * 1000
+        at = self._at() // 1000 * 1000
         name = f"w{len(self.withdrawals)}"
         self.withdrawals.append({"id": name, "asset": asset, "amount": D(amount), "fee": D(fee), "at": at})
         self._moved(asset, -D(amount) - D(fee))
@@ -147,7 +151,7 @@ class Ledger:
         self.wallet[asset][0] -= D(amount)
         self.wallet[asset][1] += D(amount)
         self._kept()
-        at = now_ms()
+        at = self._at()
         self.push({"e": "externalLockUpdate", "E": at, "a": asset, "d": text(D(amount)), "T": at})
 
     # -- how it is told
@@ -164,22 +168,22 @@ class Ledger:
         return {asset: tuple(pair) for asset, pair in self.wallet.items()}
 
     def _kept(self):
-        self.wallets.append((now_ms(), self._copy()))
+        self.wallets.append((self._at(), self._copy()))
 
     def _moved(self, asset, amount):
         self._kept()
-        at = now_ms()
+        at = self._at()
         self.push(self.position([asset], at))
         self.push({"e": "balanceUpdate", "E": at, "a": asset, "d": text(amount), "T": at})
 
     def position(self, assets, at=None):
         """Return the event that tells some balances, absolute."""
-        at = at or now_ms()
+        at = at or self._at()
         rows = [{"a": a, "f": text(self.wallet[a][0]), "l": text(self.wallet[a][1])} for a in assets]
         return {"e": "outboundAccountPosition", "E": at, "u": at, "B": rows}
 
     def _report(self, o, execution, row=None):
-        at = o["updated"] = row["at"] if row else now_ms()
+        at = o["updated"] = row["at"] if row else self._at()
         self.execution += self.rng.choice((1, 2, 3))
         self.versions.append((at, o["id"], dict(o)))
         self._kept()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from urllib.parse import parse_qsl, unquote
 
 from tests.second_spot_keys import API_KEY
-from tests.second_spot_ledger import ASSETS, FINAL, now_ms, text
+from tests.second_spot_ledger import ASSETS, FINAL, text
 
 DAY = 86_400_000
 WALLET = "/sapi/v1/capital/deposit/hisrec", "/sapi/v1/capital/withdraw/history"
@@ -29,6 +29,25 @@ KNOWN = {
     WALLET[0]: {"coin", "status", "startTime", "endTime", "offset", "limit"},
     WALLET[1]: {"coin", "status", "startTime", "endTime", "offset", "limit"},
 }
+JSON = {"Content-Type": "application/json"}
+FAULTY = (
+    (500, JSON, b""), (502, {"Content-Type": "text/html"}, b"<html>bad gateway</html>"),
+    (504, JSON, b'{"code":-1007,"msg":"Timeout waiting for response from backend server."}'),
+    (200, JSON, b'[{"symbol":"BTCU'), (200, {"Content-Type": "text/html"}, b"<html>maintenance</html>"),
+    (200, JSON, b""), (400, JSON, b'{"code":-1021,"msg":"Timestamp for this request is outside"}'),
+    (503, JSON, b'{"code":-1008,"msg":"Server is currently overloaded"}'),
+    (429, {**JSON, "Retry-After": "1"}, b'{"code":-1003,"msg":"Too many requests"}'),
+    (418, {**JSON, "Retry-After": "2"}, b'{"code":-1003,"msg":"Way too many requests"}'),
+    (403, {"Content-Type": "text/html", "Retry-After": "1"}, b"<html>WAF</html>"),
+)  # fmt: skip
+# What a request weighs, by its parameters.
+WEIGHTS = {
+    "/api/v3/account": lambda q: 20, "/api/v3/openOrders": lambda q: 6 if "symbol" in dict(q) else 80,
+    "/api/v3/order": lambda q: 4, "/api/v3/allOrders": lambda q: 20, "/api/v3/exchangeInfo": lambda q: 20,
+    "/api/v3/myTrades": lambda q: 5 if "orderId" in dict(q) else 20, "/api/v3/myAllocations": lambda q: 20,
+    "/api/v3/order/amendments": lambda q: 4, "/api/v3/myPreventedMatches": lambda q: 20,
+    "/api/v3/allOrderList": lambda q: 20,
+}  # fmt: skip
 HTML = b"<html>\r\n<head><title>%d</title></head>\r\n<body>nginx</body></html>"
 
 
@@ -51,6 +70,10 @@ class Rest:
         self.refused = []
         self.rng = random.Random(3)
         self.slow = 0.0  # seconds before each reply
+        self.limit = 60_000  # weight in a minute of the exchange's clock
+        self.minute, self.used, self.spent = 0, 0, []
+        self.banned_until = 0
+        self.torn = 0.0  # chance of a reply that is cut off, or is no answer
         self.listen_key = "L" * 63 + "k"
 
     async def __aenter__(self):
@@ -93,6 +116,17 @@ class Rest:
         path, _, query = target.partition("?")
         self.asked.append((method, path))
         kind = {"Content-Type": "application/json;charset=UTF-8"}
+        if path.startswith("/api/"):
+            self.weigh(WEIGHTS[path](parse_qsl(query)) if path in WEIGHTS else 1)
+            kind["X-MBX-USED-WEIGHT-1M"] = str(self.used)
+            if self.used > self.limit:
+                self.refused.append((path, 429, -1003))
+                return 429, kind, b'{"code":-1003,"msg":"Too much request weight used"}'
+        if self.ledger.now() < self.banned_until:
+            text = f"Way too much request weight used; IP banned until {self.banned_until}."
+            return 418, kind, json.dumps({"code": -1003, "msg": text}).encode()
+        if self.torn and self.rng.random() < self.torn:
+            return self.rng.choice(FAULTY)
         try:
             return 200, kind, json.dumps(self._told(method, path, query, api_key)).encode()
         except Refused as no:
@@ -103,9 +137,15 @@ class Rest:
         except Failing as failure:
             return failure.args
 
+    def weigh(self, weight):
+        """Count what a request weighs against the minute that it falls into."""
+        minute = self.ledger.now() // 60_000
+        self.minute, self.used = minute, weight + (self.used if minute == self.minute else 0)
+        self.spent.append((self.ledger.now(), weight))
+
     def _told(self, method, path, query, api_key):
         if path == "/api/v3/time":
-            return {"serverTime": now_ms()}
+            return {"serverTime": self.ledger.now()}
         if path == "/api/v3/exchangeInfo":
             return self._info()
         if path == "/api/v3/userDataStream":
@@ -130,7 +170,7 @@ class Rest:
         params = dict(pairs)
         if len(params) != len(pairs):
             raise Refused(400, -1101, "Duplicate values for a parameter detected.")
-        late = now_ms() - int(params.pop("timestamp"))
+        late = self.ledger.now() - int(params.pop("timestamp"))
         if late > float(params.pop("recvWindow", 5000)) or late < -1000:
             raise Refused(400, -1021, "Timestamp for this request is outside of the recvWindow.")
         known = KNOWN[path]
@@ -152,10 +192,10 @@ class Rest:
         ]  # fmt: skip
         limits = [
             {"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 50},
-            {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 60_000},
+            {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": self.limit},
             {"rateLimitType": "RAW_REQUESTS", "interval": "MINUTE", "intervalNum": 5, "limit": 300_000},
         ]
-        return {"timezone": "UTC", "serverTime": now_ms(), "rateLimits": limits, "symbols": symbols}
+        return {"timezone": "UTC", "serverTime": self.ledger.now(), "rateLimits": limits, "symbols": symbols}
 
     def _listen(self, method, query, api_key):
         if not self.classic:
@@ -172,7 +212,7 @@ class Rest:
 
     @property
     def _horizon(self):
-        return now_ms() - self.lag
+        return self.ledger.now() - self.lag
 
     def _rows(self):
         """Return every order as the replica knows it."""
@@ -191,11 +231,15 @@ class Rest:
         ]  # fmt: skip
         return {
             "makerCommission": 15, "canTrade": True, "canWithdraw": True, "canDeposit": True, "uid": 1,
-            "updateTime": now_ms(), "accountType": "SPOT", "balances": rows, "permissions": ["SPOT"],
+            "updateTime": self.ledger.now(), "accountType": "SPOT", "balances": rows, "permissions": ["SPOT"],
         }  # fmt: skip
 
     def _get_openOrders(self, params):
-        return [self._order(o) for o in self._rows().values() if o["status"] not in FINAL]
+        wanted = params.get("symbol")
+        return [
+            self._order(o) for o in self._rows().values()
+            if o["status"] not in FINAL and wanted in (None, o["symbol"])
+        ]
 
     def _get_order(self, params):
         found = self._rows().get(int(params.get("orderId", 0)))

@@ -27,6 +27,11 @@ def differs(beliefs: Beliefs | None, told: Iterable[Told]) -> bool:
     return False
 
 
+def kept_back(beliefs: Beliefs | None) -> bool:
+    """Say whether REST told of a balance that the stream has not told since: money may have moved."""
+    return beliefs is not None and any(key[0] == "balance" for key in beliefs.doubts.open)
+
+
 def _balance_differs(beliefs: Beliefs, told: Balance) -> bool:
     held = beliefs.balances.get((told.market, told.asset))
     if held is None:

@@ -46,6 +46,8 @@ HEALING = (Priority.SEAM, Priority.CANARY)
 AT_ONCE = 0.4
 # One call too heavy for an even pace is held to what a minute may hold: so much of the share.
 HEAVY = {Priority.CANARY: 0.9, Priority.SWEEP: 0.6, Priority.BACKFILL: 0.35}
+# ... of which so much may go at once, half where nothing is said.
+FREE = {Priority.SEAM: 1.0, Priority.SWEEP: 0.0, Priority.BACKFILL: 0.0}
 
 
 class _Bucket:
@@ -229,7 +231,9 @@ class Budget:
             return True
         room = state.limit * self._share * (ROOM | HEAVY)[priority]
         last = state.spent[-1][0] if state.spent else now - WINDOW
-        return state.used + weight <= room / 2 or now - last >= WINDOW * weight / room
+        # What nobody waits for takes one turn a minute: a reconnect looks twice, and finds room for both.
+        pace = WINDOW if priority >= Priority.SWEEP else WINDOW * weight / room
+        return state.used + weight <= room * FREE.get(priority, 0.5) or now - last >= pace
 
     async def acquire(self, pool: str, weight: int, priority: Priority, who: Hashable = None) -> None:
         """Wait until ``weight`` may be spent, and spend it.

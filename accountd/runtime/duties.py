@@ -75,13 +75,22 @@ class Duties:
             await self.clock.sleep(pause)
             pause = settle
             try:
-                done = await self.sweeper.sweep(Priority.SEAM, seam=True)
+                done = await self.sweeper.sweep(Priority.SEAM, seam=True, sparing=True)
                 await self.books.bridged(until, done.proven, done.now)
             except VenueError as error:
                 self._tolerate("seam sweep failed", error)
                 continue
             if done.proven >= until:
-                await asyncio.Event().wait()
+                break
+        while done.postponed:  # what may rarely be asked is asked once, now that it proves something
+            try:
+                done = await self.sweeper.transfers(Priority.SEAM)
+                await self.books.bridged(until, done.proven, done.now)
+            except VenueError as error:
+                self._tolerate("seam sweep failed", error)
+            if done.postponed:
+                await self.clock.sleep(INCOME_EVERY)
+        await asyncio.Event().wait()
 
     async def slow(self, link: Link) -> None:
         """Sweep slowly for ever: a healthy stream may have dropped anything."""
@@ -160,11 +169,15 @@ class Duties:
             await self.intake.income_due.wait()
             await self.clock.sleep(HINT_WAIT)
             self.intake.income_due.clear()
+            left, self.intake.money_left = self.intake.money_left, False
+            priority = Priority.CANARY if left else Priority.SWEEP
             self.intake.transfer_due = False
             balances, self.intake.balances_due = self.intake.balances_due, False
             try:
-                if not await self.sweeper.transfers(balances=balances):
-                    self.intake.income_due.set()  # what waited for weight is asked for soon
+                done = await self.sweeper.transfers(priority, balances=balances)
+                if done.postponed and left:  # what waited for weight is asked for soon
+                    self.intake.money_left = True
+                    self.intake.income_due.set()
                     await self.clock.sleep(INCOME_EVERY)
                     continue
             except VenueError as error:

@@ -43,6 +43,7 @@ class Intake:
         self.overflowed: datetime | None = None
         self.income_due = asyncio.Event()  # money moved: commission, profit, funding or a transfer
         self.transfer_due = False  # ... a transfer: it does not wait for more
+        self.money_left = False  # ... away from here, or nobody knows: what is scarce is asked for as well
         self.balances_due = False  # a balance moved by an amount that is not told absolutely
         self.omissions = Omissions()
         self._lite: dict[tuple[str, str], float] = {}
@@ -105,6 +106,8 @@ class Intake:
         elif notice.kind in ("transfer.hint", "balance.hint"):
             self.balances_due |= notice.kind == "balance.hint"
             self.transfer_due = True
+            amount = str((notice.detail or {}).get("amount", "-"))
+            self.money_left |= notice.kind == "transfer.hint" and amount.startswith("-")
             self.income_due.set()
         elif notice.kind == "hint" and notice.symbol:
             trade = (notice.detail or {}).get("trade_id")

@@ -142,4 +142,6 @@ class Link:
 def subscription(ack: Ack) -> int | None:
     """Return the number of the subscription that an answer names."""
     number = ack.result.get("subscriptionId") if isinstance(ack.result, dict) else None
+    if isinstance(number, str) and number.isdecimal():
+        return int(number)
     return number if isinstance(number, int) else None

@@ -26,6 +26,7 @@ from accountd.venues.base import Ack, Call, from_ms
 
 LONGEST_BAN = 3 * 86400.0  # seconds: the venue's own maximum
 BAN_WITHOUT_END = 120.0  # ... and its minimum
+BAN_LEAST = 2.0  # ... of one whose told end is over by our clock: the venue's may be a little behind
 MINUTE = 60.0  # the venue counts by the minute of its own clock
 WAF_PAUSE = 30.0
 BANNED_UNTIL = re.compile(r"banned until (\d{13})")
@@ -90,7 +91,7 @@ def refusal_of_ack(method: str, ack: Ack, venue_now: datetime) -> VenueError:
         banned = status == 418 or until is not None
         seconds = BAN_WITHOUT_END if banned else _rest_of_the_minute(venue_now)
         if end is not None:
-            seconds = max(0.0, (end - venue_now).total_seconds())
+            seconds = max(BAN_LEAST if banned else 0.0, (end - venue_now).total_seconds())
         return (Banned if banned else RateLimited)(
             text, status=status, code=code, retry_after=min(seconds, LONGEST_BAN)
         )
@@ -112,7 +113,7 @@ def _limited(
     seconds = _retry_after(status, headers)
     until = BANNED_UNTIL.search(message)
     if until is not None:
-        seconds = max(seconds or 0.0, (from_ms(int(until[1])) - venue_now).total_seconds())
+        seconds = max(seconds or 0.0, (from_ms(int(until[1])) - venue_now).total_seconds(), BAN_LEAST)
     banned = status == 418 or until is not None
     told_end = seconds is not None and seconds > 0
     if seconds is None or seconds <= 0:

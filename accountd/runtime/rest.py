@@ -147,8 +147,11 @@ class RestClient:
             return told
         return ws_params(self._signer, self._key, told, to_ms(self.clock.now()), int(RECV_WINDOW))
 
-    async def run(self, flow: Flow[T], priority: Priority, record: Record | None = None) -> T:
+    async def run(self, flow: Flow[T], priority: Priority, record: Record | None = None,
+                  scarce: Priority | None = None) -> T:  # fmt: skip
         """Drive a flow: send its calls, record its pages, throw refusals into it, return its result.
+
+        ``scarce`` is the priority of calls that never wait, where it is another.
 
         Raises:
             VenueError: a refusal that the flow does not know better than.
@@ -162,7 +165,7 @@ class RestClient:
                     step = flow.send(None)
                     continue
                 try:
-                    reply = await self.send(step, priority)
+                    reply = await self.send(step, scarce if step.now and scarce is not None else priority)
                 except VenueError as refusal:
                     step = flow.throw(refusal)
                 else:

@@ -132,7 +132,8 @@ class AccountRunner:
             self.pools += [pool for name in info.limits if (pool := self.rest.pool(name)) not in self.pools]
             grounds.append(Ground(section, info.symbols))
         self.ledger = await self.recorder.open_account(self.name, self.venue.name, self.account.environment)
-        if self.ledger.is_new and abs(offset) > timedelta(seconds=1):
+        # What happens now must not be before our first start, by a venue's clock that is behind: it rings.
+        if self.ledger.is_new and (offset < timedelta(0) or offset > timedelta(seconds=1)):
             self.ledger.born += offset
             await self.recorder.submit(lambda tx: tx.set_created_at(self.name, self.ledger.born))
         self.sweeper = Sweeper(
@@ -189,7 +190,7 @@ class AccountRunner:
         """Sweep until it succeeds: a ban or a 5xx is no reason to give up a socket that delivers."""
         while True:
             try:
-                await self.sweeper.sweep(Priority.SEAM, self.progress)
+                await self.sweeper.sweep(Priority.SEAM, self.progress, sparing=True)
             except VenueError as error:
                 if error.permanent:
                     raise

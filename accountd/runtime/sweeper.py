@@ -71,10 +71,12 @@ class Sweeper:
 
     # -- what others call
 
-    async def sweep(self, priority: Priority, step: Step | None = None, *, seam: bool = False) -> Round:
+    async def sweep(self, priority: Priority, step: Step | None = None, *, seam: bool = False,
+                    sparing: bool = False) -> Round:  # fmt: skip
         """Read everything from each cursor, less an overlap, to the venue's now; then move the cursors.
 
         ``seam``: the second look after a (re)connect, cheap because the first was moments ago.
+        ``sparing``: what may rarely be asked is left to who follows up.
         """
         async with self._lock:
             job = self._round(priority)
@@ -89,7 +91,7 @@ class Sweeper:
                 await self._whole_orders(job, ground, cursors)
             await self._each_symbol(job, cursors, step)
             for ground in self.grounds:  # when fills tell how full its pages are
-                await income.read(self, job, ground, cursors)
+                await income.read(self, job, ground, cursors, Priority.SWEEP if sparing else priority)
             await self._each_symbol(job, cursors, step)  # what only income names
             await open_orders.vanished(self, job)
             await explain(self, job)
@@ -99,23 +101,23 @@ class Sweeper:
             self.swept(priority)
             return job
 
-    async def transfers(self, *, balances: bool = False) -> bool:
+    async def transfers(self, scarce: Priority = Priority.SWEEP, *, balances: bool = False) -> Round:
         """Read the income history at once: the stream hinted at a movement of money; balances if asked.
 
-        It counts as a slow sweep, but reads no further back. Returns False when a part waits for weight.
+        It counts as a slow sweep, but reads no further back. A part that waits for weight is ``postponed``.
         """
         async with self._income:
             job = self._round(Priority.SWEEP)
             job.margin = self.settle
             cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
             for ground in self.grounds:
-                await income.read(self, job, ground, cursors)
+                await income.read(self, job, ground, cursors, scarce)
             if balances:
                 await self.rest.run(self.venue.canary(self.settle), job.priority, self.recording(job))
             await proof.prove(self, job, cursors, whole=False)
         for market, symbol in await self._unheard(job):
             await self.symbol(symbol, market)
-        return not job.postponed
+        return job
 
     async def _unheard(self, job: Round) -> list[tuple[str, str]]:
         """List the symbols of which the income names a trade that nobody told: the stream dropped it."""

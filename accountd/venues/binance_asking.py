@@ -11,7 +11,7 @@ from accountd.core.told import Order
 from accountd.errors import BadRequest
 from accountd.venues.base import Call, Flow, Page, Reply, Swept
 from accountd.venues.binance_pages import Pages
-from accountd.venues.paging import Question, by_id, fetch
+from accountd.venues.paging import Question, by_id, fetch, whole
 
 NOT_THERE = (-2013, -2011)
 NO_SUCH_PATH = 404
@@ -109,8 +109,12 @@ class Asking:
         window: timedelta,
         weight: int | None = None,
         params: Params = (),
+        most: int = 0,
     ) -> Question:
-        """Return the question about a history that pages by time, and by ``cursor`` inside one symbol."""
+        """Return the question about a history that pages by time, and by ``cursor`` inside one symbol.
+
+        ``most``: the numbers do not stand in the order of time, and all may be read up to so many pages.
+        """
         fixed = (("symbol", symbol), *params) if symbol else params
 
         def ask(start_ms: int, end_ms: int) -> Call:
@@ -121,5 +125,8 @@ class Asking:
             return self.call(kind, (*fixed, (cursor or "", str(number)), ("limit", str(limit))))
 
         # Numbers of different symbols do not stand in the order of time.
-        dense = by_id(ask_from, self.read, limit) if symbol and cursor else None
+        dense = None
+        if symbol and cursor:
+            read = self.read
+            dense = whole(ask_from, read, limit, most) if most else by_id(ask_from, read, limit)
         return Question(ask=ask, read=self.read, limit=limit, max_window=window, symbol=symbol, dense=dense)

@@ -148,6 +148,8 @@ def _answer(loose: _Loose) -> Decoded:
     if result is None and loose.subscriptionId is not None:  # the documentation's bare form
         result = {"subscriptionId": loose.subscriptionId, "expirationTime": loose.expirationTime}
     error, code, retry_at = _error(loose)
+    if isinstance(number, str) and number.isdecimal():
+        number = int(number)
     known = number if isinstance(number, int) else None if number is None else FOREIGN
     ack = Ack(
         id=known, result=result, error=error, status=loose.status,
@@ -163,7 +165,7 @@ def _error(loose: _Loose) -> tuple[str | None, int | None, datetime | None]:
     """Return the text, the number and the end of the pause of a refusal; Nones where there is none."""
     if len(loose.error):
         told = _refusal.decode(loose.error)
-        after = _retry.decode(told.data).retry_after if len(told.data) else None
+        after = _retry.decode(told.data).retry_after if bytes(told.data)[:1] == b"{" else None
         return told.msg or "refused", told.code, None if after is None else moment(after)
     if loose.msg is not None or len(loose.code):
         code = plain.decode(loose.code) if len(loose.code) else None

@@ -13,9 +13,9 @@ import msgspec
 
 from accountd.core.told import BALANCES, ORDERS, Balance, Fill, Notice, Order, Told, Transfer
 from accountd.venues.binance_pages import PageKind, every_row, listed_rows, single_row
-from accountd.venues.binance_spot_events import NOT_SET, SOR, ZERO, allocation_name
+from accountd.venues.binance_spot_events import NOT_SET, ZERO, allocation_name
 from accountd.venues.binance_spot_wire import moment, total
-from accountd.venues.wire import EXACT, UNREADABLE, check, need, product, text
+from accountd.venues.wire import EXACT, check, need, product, text
 
 CREDITED = (1, 6)  # deposit: success; credited but not yet to be withdrawn
 COMPLETED = 6  # withdrawal
@@ -55,14 +55,6 @@ class OrderRow(msgspec.Struct, rename="camel", gc=False):
     update_time: int = 0
     expiry_reason: str | None = None
     prevented_quantity: str | None = None  # a word, "None", where there is none
-
-
-class RouteRow(msgspec.Struct, rename="camel", gc=False):
-    """What a row of GET openOrders and allOrders says about where the order went."""
-
-    symbol: str = ""
-    used_sor: bool = False
-    working_floor: str | None = None
 
 
 class _ExecutionRow(msgspec.Struct, rename="camel", gc=False, kw_only=True):
@@ -152,9 +144,10 @@ class DustRow(msgspec.Struct, rename="camel", gc=False):
 
 
 class DustBody(msgspec.Struct, rename="camel", gc=False):
-    """GET asset/dribblet."""
+    """GET asset/dribblet; without any, the venue may leave the list out."""
 
-    user_asset_dribblets: list[msgspec.Raw]
+    user_asset_dribblets: list[msgspec.Raw] | None = None
+    total: int | None = None
 
 
 class DividendRow(msgspec.Struct, rename="camel", gc=False):
@@ -170,7 +163,6 @@ class DividendRow(msgspec.Struct, rename="camel", gc=False):
 
 _account = msgspec.json.Decoder(AccountBody)
 _dust = msgspec.json.Decoder(DustBody)
-_routes = msgspec.json.Decoder(list[RouteRow], strict=False)
 
 
 def holding(row: HoldingRow, as_of: datetime, market: str) -> list[Told]:
@@ -178,14 +170,11 @@ def holding(row: HoldingRow, as_of: datetime, market: str) -> list[Told]:
     check(row.free, row.locked)
     need(row.asset)
     held = total(row.free, row.locked)
-    if not held:
-        return []
-    return [
-        Balance(
-            market=market, asset=row.asset, total=held, free=row.free, locked=row.locked, as_of=as_of,
-            seen_at=None,
-        )
-    ]  # fmt: skip
+    one = Balance(
+        market=market, asset=row.asset, total=held, free=row.free, locked=row.locked, as_of=as_of,
+        seen_at=None,
+    )  # fmt: skip
+    return [one] if held else []
 
 
 def order(row: OrderRow, as_of: datetime, market: str) -> Told:
@@ -225,17 +214,6 @@ def _hint(written: str | None) -> Decimal | None:
     except (ArithmeticError, ValueError):
         return None
     return amount
-
-
-def routed_symbols(body: bytes) -> set[str]:
-    """Return the symbols of the orders on a page that the venue routed: their fills are allocations."""
-    if b"SOR" not in body and b"usedSor" not in body:
-        return set()
-    try:
-        rows = _routes.decode(body)
-    except UNREADABLE:  # the page says so itself
-        return set()
-    return {row.symbol for row in rows if row.used_sor or row.working_floor == SOR}
 
 
 def trade(row: TradeRow | AllocationRow, as_of: datetime, market: str) -> Told:
@@ -357,6 +335,18 @@ def dust(row: DustRow, as_of: datetime, market: str) -> list[Told]:
     ]  # fmt: skip
 
 
+def dust_rows(body: bytes) -> list[msgspec.Raw]:
+    """Return the conversions of a page.
+
+    Raises:
+        ValueError: the page names neither them nor their number.
+    """
+    page = _dust.decode(body)
+    if page.user_asset_dribblets is None and page.total is None:
+        raise ValueError("neither conversions nor their number")
+    return page.user_asset_dribblets or []
+
+
 def dividend(row: DividendRow, as_of: datetime, market: str) -> Told:
     """Tell a distribution; direction -1 takes it back."""
     check(row.amount)
@@ -393,8 +383,6 @@ def wallet_pages(market: str) -> dict[str, PageKind]:
         "deposits": PageKind(market=market, split=every_row, row=DepositRow, tell=deposit),
         "withdrawals": PageKind(market=market, split=every_row, row=WithdrawalRow, tell=withdrawal),
         "moves": PageKind(market=market, split=listed_rows, row=MoveRow, tell=move),
-        "dust": PageKind(
-            market=market, split=lambda body: _dust.decode(body).user_asset_dribblets, row=DustRow, tell=dust
-        ),
+        "dust": PageKind(market=market, split=dust_rows, row=DustRow, tell=dust),
         "dividends": PageKind(market=market, split=listed_rows, row=DividendRow, tell=dividend),
     }

@@ -30,15 +30,17 @@ from accountd.venues.base import (
 )
 from accountd.venues.binance import exchange_info_of, read
 from accountd.venues.binance_asking import Asked, Asking, Params
-from accountd.venues.binance_spot_rows import routed_symbols
+from accountd.venues.binance_spot_events import SOR
 from accountd.venues.binance_spot_wallet import NOT_HERE, Wallet
 from accountd.venues.paging import by_time, fetch, places, reply_to
+from accountd.venues.wire import UNREADABLE
 
 LIMIT = 1000
 DAY = timedelta(days=1)
 WINDOW = DAY - timedelta(milliseconds=1)
 WIDE = timedelta(days=2)  # from here on it is worth a call to see whether there is much at all
 FIRST = datetime(2017, 7, 1, tzinfo=UTC)  # the venue refuses times before 2017
+PAGES = 50  # of all orders of a symbol, where a millisecond shows more of them than a page does
 ARCHIVED = -2026  # ended unfilled more than 90 days ago
 TOP = ("USDT", "USDC", "FDUSD", "BTC", "ETH", "BNB")
 ANY_WIDTH = timedelta(0)
@@ -64,12 +66,34 @@ RETENTION = {
 }
 
 
+class RouteRow(msgspec.Struct, rename="camel", gc=False):
+    """What a row of GET openOrders and allOrders says about where the order went."""
+
+    symbol: str = ""
+    used_sor: bool = False
+    working_floor: str | None = None
+
+
 class _Routed(msgspec.Struct):
     symbols: list[str] = []
 
 
 class _Sors(msgspec.Struct):
     sors: list[_Routed] = []
+
+
+_routes = msgspec.json.Decoder(list[RouteRow], strict=False)
+
+
+def routed_symbols(body: bytes) -> set[str]:
+    """Return the symbols of the orders on a page that the venue routed: their fills are allocations."""
+    if b"SOR" not in body and b"usedSor" not in body:
+        return set()
+    try:
+        rows = _routes.decode(body)
+    except UNREADABLE:  # the page says so itself
+        return set()
+    return {row.symbol for row in rows if row.used_sor or row.working_floor == SOR}
 
 
 def likelihood(symbol: SymbolInfo, assets: Collection[str]) -> int:
@@ -191,8 +215,8 @@ class SpotSection:
             if found and page.size >= limit:
                 start = max(start, from_ms(min(at for at, _ in found)))
         # The numbers of orders do not stand in the order of their last change, those of trades do.
-        dense = "fromId" if kind == "fills" else None
-        question = self.asking.history(kind, symbol, dense, limit, WINDOW, params=fixed)
+        most = PAGES if kind == "orders" else 0
+        question = self.asking.history(kind, symbol, cursor, limit, WINDOW, params=fixed, most=most)
         question = msgspec.structs.replace(question, read=self.read)
         swept = yield from by_time(question, to_ms(start), to_ms(end))
         swept.rows += first.rows

@@ -59,7 +59,8 @@ def place(row: Told) -> tuple[int, int] | None:
         moment, number = row.occurred_at, row.transfer_id
     else:
         return None
-    return to_ms(moment), int(number) if number.isdecimal() else 0
+    last = number.rpartition("-")[2]  # of an allocation too, whose number has a name before it
+    return to_ms(moment), int(last) if last.isdecimal() else 0
 
 
 def places(page: Page) -> list[tuple[int, int]]:
@@ -130,9 +131,14 @@ def _pivot(page: Page, start_ms: int, stop_ms: int, guess: bool) -> int:
     Without that ``guess`` never past the middle, so that few steps lead to a page that is not full.
     """
     middle = (start_ms + stop_ms) // 2
-    times = sorted(at for at, _ in places(page) if start_ms <= at <= stop_ms)
+    times = sorted(at for at, _ in places(page) if start_ms <= at <= stop_ms) or _moved(page)
     most = times[-1] if times else middle
     return min(stop_ms - 1 if guess else middle, max(start_ms, most - 1))
+
+
+def _moved(page: Page) -> list[int]:
+    """Return when the orders of a page last moved, where they were placed before its window."""
+    return sorted(to_ms(row.updated_at) for row in page.told if isinstance(row, Order))
 
 
 def _width_near(page: Page, limit: int) -> int:
@@ -196,6 +202,33 @@ def by_id(ask: Callable[[int], Call], read: Read, limit: int) -> Dense:
             else:
                 high = middle
         return low
+
+    return dense
+
+
+def whole(ask: Callable[[int], Call], read: Read, limit: int, most: int) -> Dense:
+    """Return a reader of an overfull millisecond for histories whose numbers do not stand in its order.
+
+    Everything that there is, is read by number, once; where that is more than ``most`` pages, it is not seen.
+    """
+    seen: list[bool] = []
+
+    def dense(ms: int, page: Page, swept: Swept) -> Flow[bool]:
+        if not seen:
+            seen.append((yield from _all(swept)))
+        return seen[0]
+
+    def _all(swept: Swept) -> Flow[bool]:
+        number = 0
+        for _ in range(most):
+            shown = yield from fetch(ask(number), read, swept)
+            rows = places(shown)
+            if len(rows) != len(shown.told) or (rows and rows[0][1] < number):
+                return False
+            if len(rows) < limit:
+                return True
+            number = rows[-1][1] + 1
+        return False
 
     return dense
 

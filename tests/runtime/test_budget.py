@@ -143,6 +143,24 @@ async def test_a_cheap_look_leaves_half_to_others():
     assert made.has_room(POOL, 10, Priority.CANARY)
 
 
+async def test_a_scarce_question_is_kept_for_a_reconnect():
+    """Of five heavy calls a minute the routine takes one, a hint a second; a reconnect finds the rest."""
+    made, clock = budget(90_000, 1.0)
+    asked = []
+    for priority, times in ((Priority.SWEEP, 1), (Priority.CANARY, 1), (Priority.SEAM, 2)):
+        taken = 0
+        while made.has_room(POOL, 18_000, priority):
+            await made.acquire(POOL, 18_000, priority)
+            taken += 1
+        asked.append(taken)
+        assert taken == times
+    assert clock.monotonic() == 0
+    await clock.sleep(59)
+    assert not made.has_room(POOL, 18_000, Priority.SWEEP)
+    await clock.sleep(1)
+    assert made.has_room(POOL, 18_000, Priority.SWEEP)
+
+
 async def test_a_pause_stops_everybody_until_it_ends():
     """A pause holds every priority; a shorter one does not shorten it."""
     made, clock = budget()

@@ -193,6 +193,17 @@ async def test_a_ban_on_the_socket_stops_rest():
             assert connector.rest.budget.paused(connector.rest.pool(name)) > 170
 
 
+async def test_a_ban_that_is_just_over_is_not_asked_about_at_once():
+    """The venue's clock may be a little behind ours: a moment is waited before it is asked again."""
+    api = Api()
+    error = {"code": -1003, "msg": "banned", "data": {"retryAfter": to_ms(CLOCK.now()) - 5}}
+    api.answers["userDataStream.subscribe.signature"] = {"status": 418, "error": error}
+    async with stage(api) as (connector, _):
+        with pytest.raises(Banned) as refused:
+            await connector.connect()
+        assert refused.value.retry_after == 2
+
+
 async def test_lanes_are_known_before_their_events():
     """An event that follows the answer at once is told in its lane, without waiting for anybody."""
     api = Api()

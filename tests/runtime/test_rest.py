@@ -282,15 +282,20 @@ async def test_half_the_round_trip_is_allowed_for():
         (refusal(418, -1003, "Way too many requests; IP banned until {600}. Please"), Banned, 600),
         (refusal(429, -1003, "Way too many requests; IP(1.2.3.4) banned until {600}."), Banned, 600),
         (refusal(400, -1003, "Too many requests"), RateLimited, 60),
+        (refusal(418, -1003, "Way too many requests; IP banned until {0}."), Banned, 2),
     ],
 )
 async def test_limits_and_bans_stop_the_pool_for_everybody(answer, kind, seconds):
-    """429 and 418 are told with how long they last, and no account uses the pool before."""
+    """429 and 418 are told with how long they last, and no account uses the pool before.
+
+    A ban that ends this very moment is asked about a little later, not after that of a ban without an end.
+    """
     exchange = Exchange()
     async with exchange.client() as client:
         await client.measure_offset()
         until = to_ms(exchange.clock.now() + timedelta(seconds=600))
         body = answer.content.replace(b"{600}", str(until).encode())
+        body = body.replace(b"{0}", str(until - 600_003).encode())
         exchange.answers = [httpx.Response(answer.status_code, content=body, headers=answer.headers)]
         before = exchange.clock.monotonic()
         once = Call(**{name: getattr(READ, name) for name in READ.__struct_fields__} | {"once": True})

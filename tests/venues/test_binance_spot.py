@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from accountd.core.told import Fill, Notice, Order
-from accountd.errors import SettingsError
+from accountd.errors import SettingsError, VenueUnavailable
+from accountd.runtime.link import subscription
 from accountd.venues import open_venue
 from accountd.venues.base import from_ms, urls_of
 from accountd.venues.doors import SignedDoor, StreamOptions
@@ -288,3 +289,25 @@ def test_no_key_survives_redaction():
     sent = raw("wsapi.session.logon.response", "spot")
     key = json.loads(sent)["result"]["apiKey"].encode()
     assert key not in VENUE.redact(sent)
+
+
+@pytest.mark.parametrize("data", ["null", "[]", '"soon"', "17"])
+def test_a_refusal_says_what_it_can(data):
+    """Whatever stands where a refusal could say when to ask again, it is a refusal."""
+    frame = f'{{"id":3,"status":429,"error":{{"code":-1003,"msg":"no","data":{data}}}}}'
+    ack = VENUE.decode(frame, AT).ack
+    assert (ack.id, ack.status, ack.code, ack.error, ack.retry_at) == (3, 429, -1003, "no", None)
+
+
+def test_numbers_written_as_text_are_numbers():
+    """An answer may give our number, and that of the subscription, as text; another's name is nobody's."""
+    ack = VENUE.decode('{"id":"7","status":200,"result":{"subscriptionId":"4"}}', AT).ack
+    assert (ack.id, subscription(ack)) == (7, 4)
+    assert VENUE.decode('{"id":"another","status":200,"result":{}}', AT).ack.id == -1
+
+
+def test_no_conversions_need_no_list():
+    """A page may leave out the list that would be empty; one that says nothing at all proves nothing."""
+    assert VENUE.decode_page("dust", b'{"total":0}', AT) == []
+    with pytest.raises(VenueUnavailable):
+        VENUE.decode_page("dust", b"{}", AT)

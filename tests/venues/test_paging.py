@@ -3,13 +3,14 @@
 from datetime import timedelta
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from accountd.core.told import Fill
 from accountd.venues.base import Call, Page, Reply, from_ms, to_ms
-from accountd.venues.paging import Question, by_id, by_time
+from accountd.venues.paging import Question, by_id, by_time, whole
 from tests.venues.tape import AT
 
 CALLS = 20_000
@@ -151,6 +152,20 @@ def test_a_millisecond_that_cannot_be_read_is_listed():
     swept, seen = FakeVenue(rows, 3).drive(by_time(question(3, dense=False), 0, 20))
     assert [(hole.start, hole.end) for hole in swept.unproven] == [(from_ms(5), from_ms(5))]
     assert (9, 9) in seen
+
+
+@pytest.mark.parametrize(("most", "complete"), [(3, True), (2, False)])
+def test_numbers_that_do_not_stand_in_the_order_of_time(most, complete):
+    """Where numbers lead nowhere, all there is is read, once, if that is not too much; else it is listed."""
+    rows = [(5 + n % 2, 1 + n * 7919 % 1000) for n in range(10)]
+    asked = question(4)
+    by_number = whole(lambda number: call(fromId=number), asked.read, 4, most)
+    asked = msgspec.structs.replace(asked, dense=by_number)
+    venue = FakeVenue(rows, 4)
+    swept, seen = venue.drive(by_time(asked, 0, 20))
+    assert (swept.unproven == []) is complete
+    assert set(seen) == set(rows) if complete else set(seen) < set(rows)
+    assert venue.calls < 16
 
 
 def test_no_window_is_wider_than_allowed():

@@ -109,6 +109,10 @@ def _whole(sweeper: Sweeper, tx: Transaction, job: Round, cursors: Cursors, grou
     for market, dataset, symbol in job.reads:
         if (market, dataset) == (ground.market, name):
             total.add(job.reads[market, dataset, symbol])
+    if name == FILLS and not total.calls:  # nothing moved: these are what showed it
+        for (market, dataset, _), other in job.reads.items():
+            if market == ground.market and dataset in (ORDERS, TRANSFERS):
+                total.add(other)
     if name == FILLS or ground.sweepable() <= read | _refused(job, ground.market, name):
         # Every fill leaves a trace in what spans all symbols: income, or balances, which the ties judge
         # over what is proven. Symbols without a trace have no fills; the slow rounds look all the same.

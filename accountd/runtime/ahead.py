@@ -18,6 +18,7 @@ class Ahead:
     """Takes and folds one batch at a time for the writer thread, which owns the beliefs but while it does.
 
     ``fold`` folds a batch in place, and may fail halfway; ``end`` is called by the thread when it ends.
+    ``batch`` is what was started and not yet taken.
     """
 
     def __init__(self, take: Callable[[], Batch], fold: Callable[[Batch], None],
@@ -25,17 +26,17 @@ class Ahead:
         self._take, self._fold, self._end = take, fold, end
         self._asked: SimpleQueue[bool] = SimpleQueue()
         self._done: SimpleQueue[bool] = SimpleQueue()
-        self._batch: Batch | None = None
+        self.batch: Batch | None = None
         self._busy = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Take what waits and begin to fold it; what was started before must have been taken."""
-        assert self._batch is None
+        assert self.batch is None
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="accountd-fold", daemon=True)
             self._thread.start()
-        self._batch, self._busy = self._take(), True
+        self.batch, self._busy = self._take(), True
         self._asked.put(True)
 
     def wait(self) -> bool:
@@ -46,14 +47,9 @@ class Ahead:
         self._busy = False
         return good
 
-    @property
-    def batch(self) -> Batch | None:
-        """The batch that was started and not yet taken."""
-        return self._batch
-
     def get(self) -> Batch | None:
         """Take the batch that was started, if any, when nothing is being folded any more."""
-        batch, self._batch = self._batch, None
+        batch, self.batch = self.batch, None
         return batch
 
     def close(self) -> None:
@@ -65,9 +61,9 @@ class Ahead:
     def _run(self) -> None:
         try:
             while self._asked.get():
-                assert self._batch is not None
+                assert self.batch is not None
                 try:
-                    self._fold(self._batch)
+                    self._fold(self.batch)
                 except Exception as error:  # the writer folds it again and heeds what comes of it
                     log.info("not folded ahead", error=type(error).__name__)
                     self._done.put(False)

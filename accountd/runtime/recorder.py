@@ -60,11 +60,11 @@ class Recorder:
     def __init__(self, writer: Writer, hooks: Sequence[HookWish], clock: Clock, observer: Observer,
                  ring_size: int = 20_000) -> None:  # fmt: skip
         self.writer = writer
-        self.hooks = tuple(hooks)
         self.clock = clock
         self.observer = observer
         self.ring_size = ring_size
         self.ledgers = Ledgers(hooks, clock)
+        self.hooks = self.ledgers.hooks
         self._lines = Lines()
         self._ahead = Ahead(self._lines.take, self._fold_ahead, writer.look_away)
         self._frames = 0
@@ -196,6 +196,8 @@ class Recorder:
 
     def _next(self) -> Batch | None:
         """Return what was folded ahead, or else take what waits."""
+        if self._ahead.batch is not None:  # a look that hangs is the database's silence too
+            self.busy_since = self.clock.monotonic()
         if not self._ahead.wait():
             self._forget()
         return self._ahead.get() or self._take()

@@ -96,11 +96,7 @@ class AccountRunner:
                     await self.start()
                     started = True
                 lived = await self._life()
-            except VenueGone as error:
-                self._say(State.CLOSED, str(error))
-                log.error("account given up", account=self.name, error=str(error))
-                return
-            except SettingsError as error:  # the record holds the account for another venue
+            except (VenueGone, SettingsError) as error:  # the second: the record holds it for another venue
                 self._say(State.CLOSED, str(error))
                 log.error("account given up", account=self.name, error=str(error))
                 return

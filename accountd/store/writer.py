@@ -17,7 +17,7 @@ from accountd.core.alerts import OutboxRow
 from accountd.core.changes import Changes, Held, Wanted
 from accountd.core.journal import GENESIS
 from accountd.core.told import Balance, Order, Position
-from accountd.errors import DatabaseGone, Fenced, RecordRefused, SettingsError
+from accountd.errors import DatabaseError, DatabaseGone, Fenced, RecordRefused, SettingsError
 from accountd.store import recall, rows, statements, tables
 from accountd.store.bookkeeping import Bookkeeping
 from accountd.store.engine import SAFE_SQLITE
@@ -92,7 +92,7 @@ class Writer:
                     self._looking = self.aside.connect()
                 with self._looking.begin():
                     return recall.load(self._looking, account_id, wanted)
-        except BaseException:
+        except DatabaseError:
             self.look_away()
             raise
 

@@ -51,6 +51,7 @@ class FuturesSection:
     does not take that question.
     """
 
+    by_symbol = True
     explain = staticmethod(absent.explain)
 
     def __init__(
@@ -73,8 +74,6 @@ class FuturesSection:
         self.limits = limits
         self.whole_orders = whole_orders
         self.algo_id = algo_id
-
-    by_symbol = True
 
     def exchange_info(self) -> Flow[ExchangeInfo]:
         """Return the declared weight limit and the symbols."""

@@ -51,14 +51,13 @@ class PortfolioMargin:
 
     market = MARGIN
     retention: Mapping[str, Retention] = RETENTION
+    by_symbol = False
     algo_orders = staticmethod(absent.algo_orders)
     algo_order = staticmethod(absent.algo_order)
     explain = staticmethod(absent.explain)
 
     def __init__(self, asking: Asking) -> None:
         self.asking = asking
-
-    by_symbol = False
 
     def exchange_info(self) -> Flow[ExchangeInfo]:
         """Return the symbols of spot and margin."""

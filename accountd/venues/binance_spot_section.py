@@ -115,6 +115,7 @@ class SpotSection:
     """
 
     limits: Mapping[str, int] = {}
+    by_symbol = False
     algo_orders = staticmethod(absent.algo_orders)
     algo_order = staticmethod(absent.algo_order)
 
@@ -126,8 +127,6 @@ class SpotSection:
         self.routed = routed
         self.retention = retention
         self.allocations = True
-
-    by_symbol = False
 
     def exchange_info(self) -> Flow[ExchangeInfo]:
         """Return the declared weight limit and the symbols; note which of them the venue routes."""

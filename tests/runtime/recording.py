@@ -13,7 +13,7 @@ from accountd.core.alerts import HookWish
 from accountd.core.told import REST, STREAM, Fill, Order, Telling
 from accountd.runtime.clock import SystemClock
 from accountd.runtime.recorder import Recorder
-from accountd.store import tables
+from accountd.store import rows, tables
 from accountd.store.engine import reader_engine, reading, writer_engine
 from accountd.store.migrate import upgrade
 from accountd.store.writer import Writer
@@ -52,6 +52,22 @@ def frame(number, *told, **settings):
 def page(number, *told):
     """A REST page."""
     return frame(number, *told, source=REST, kind="userTrades", keep=False)
+
+
+POISON = Decimal("60000.66")
+
+
+def poison(monkeypatch):
+    """Make the database refuse every fill at one price: it is written twice."""
+    plain = rows.fills
+
+    def poisoned(changes):
+        for row in plain(changes):
+            yield row
+            if str(POISON) in row:
+                yield row  # the primary key refuses
+
+    monkeypatch.setattr(rows, "fills", poisoned)
 
 
 class Heard:
@@ -111,8 +127,8 @@ class Stage:
     def frames(self):
         """Return the raw bytes in the journal, in order of seq."""
         j = tables.journal.c
-        rows = self.read(lambda conn: conn.execute(select(j.raw).order_by(j.seq)).all())
-        return [bytes(row.raw) for row in rows]
+        found = self.read(lambda conn: conn.execute(select(j.raw).order_by(j.seq)).all())
+        return [bytes(row.raw) for row in found]
 
     def count(self, table):
         """Count the rows of a table."""

@@ -4,7 +4,6 @@ import asyncio
 import threading
 import time
 from contextlib import asynccontextmanager, contextmanager
-from decimal import Decimal
 
 import pytest
 
@@ -14,12 +13,11 @@ from accountd.runtime import lines
 from accountd.runtime.ledgers import Ledgers
 from accountd.store import recall, rows, tables
 from accountd.store.writer import Transaction, Writer
-from tests.runtime.recording import fill, frame, order, page, recording
+from tests.runtime.recording import POISON, fill, frame, order, page, poison, recording
 
 BATCH = 40
 ALL = range(1, 2 * BATCH + 21)  # the first on its own, then two whole batches and a part of one
 SECOND, THIRD = 2, BATCH + 2  # the first frame of the batch that is written ..., and of the one behind it
-POISON = Decimal("60000.66")
 
 
 class Writing:
@@ -139,15 +137,7 @@ async def cut(when, url, writing, monkeypatch):
 @pytest.mark.parametrize("bad", [SECOND + 7, THIRD + 7])
 async def test_poison_beside_what_is_folded(database_url, writing, monkeypatch, bad):
     """What the record refuses is quarantined alone, be it in the batch that is written or the one behind."""
-    plain = rows.fills
-
-    def poisoned(changes):
-        for row in plain(changes):
-            yield row
-            if str(POISON) in row:
-                yield row  # the primary key refuses
-
-    monkeypatch.setattr(rows, "fills", poisoned)
+    poison(monkeypatch)
     frames = {bad: frame(bad, order(bad), fill(bad, price=POISON))}
     async with busy(database_url, writing, frames) as stage:
         await stage.drained()
@@ -192,6 +182,27 @@ async def test_a_fold_that_fails_halfway_leaves_nothing_behind(database_url, wri
     async with busy(database_url, writing) as stage:
         await stage.drained()
         stage.assert_whole(ALL)
+
+
+async def test_a_look_that_hangs_is_a_database_that_owes(sqlite_url, writing, monkeypatch):
+    """The writer waits for it, and whoever watches sees that it waits for the database."""
+    hangs, plain = threading.Event(), recall.load
+
+    def load(connection, account_id, wanted):
+        if threading.current_thread().name == "accountd-fold":
+            assert hangs.wait(20)
+        return plain(connection, account_id, wanted)
+
+    monkeypatch.setattr(recall, "load", load)
+    writing.folded = lambda: None
+    async with busy(sqlite_url, writing) as stage:
+        await stage.until(lambda: writing.written[-1:] == [(BATCH + 1, BATCH + 1)])
+        await stage.until(lambda: stage.recorder.depth == len(ALL) - BATCH - 1)
+        await stage.until(lambda: stage.recorder.busy_since is not None)
+        hangs.set()
+        await stage.drained()
+        stage.assert_whole(ALL)
+        await stage.until(lambda: stage.recorder.busy_since is None)
 
 
 async def test_what_is_known_of_an_order_is_found_beside_the_commit(database_url, writing, monkeypatch):

@@ -12,13 +12,11 @@ from sqlalchemy import event, text
 
 from accountd.core.told import Notice
 from accountd.errors import DatabaseFailed, DatabaseFull, DatabaseGone, Fenced, RecordRefused
-from accountd.store import rows, tables
+from accountd.store import tables
 from accountd.store.engine import writer_engine
 from accountd.store.writer import Writer
 from tests.postgres import Postgres
-from tests.runtime.recording import fill, frame, order, page, recording
-
-POISON = Decimal("60000.66")
+from tests.runtime.recording import POISON, fill, frame, order, page, poison, recording
 
 
 @contextmanager
@@ -50,16 +48,8 @@ def impatient(stage):
 
 @pytest.fixture
 def poisoned(monkeypatch):
-    """Make the database refuse every fill at one price: its quantity is not canonical, its id is twice."""
-    plain = rows.fills
-
-    def poisoned(changes):
-        for row in plain(changes):
-            yield row
-            if str(POISON) in row:
-                yield row  # the primary key refuses
-
-    monkeypatch.setattr(rows, "fills", poisoned)
+    """Make the database refuse every fill at one price."""
+    poison(monkeypatch)
 
 
 async def test_what_waits_is_committed_together(database_url):

@@ -198,7 +198,7 @@ async def test_a_look_that_hangs_is_a_database_that_owes(sqlite_url, writing, mo
     async with busy(sqlite_url, writing) as stage:
         await stage.until(lambda: writing.written[-1:] == [(BATCH + 1, BATCH + 1)])
         await stage.until(lambda: stage.recorder.depth == len(ALL) - BATCH - 1)
-        await stage.until(lambda: stage.recorder.busy_since is not None)
+        await stage.until(lambda: stage.recorder.busy_since is not None, 5)
         hangs.set()
         await stage.drained()
         stage.assert_whole(ALL)

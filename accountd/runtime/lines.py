@@ -27,6 +27,10 @@ class Lines:
     def __bool__(self) -> bool:
         return bool(self._jobs) or any(list(self._lines.values()))
 
+    def __len__(self) -> int:
+        """Return how many tellings wait."""
+        return sum(map(len, list(self._lines.values())))
+
     def put(self, item: Telling | Job) -> None:
         """Put a telling, a page or bookkeeping at the end of its line."""
         ticket = next(self._tickets)

@@ -16,6 +16,7 @@ from accountd.core.beliefs import Recent
 from accountd.core.changes import Alert
 from accountd.core.told import Notice, Telling, Told
 from accountd.errors import DatabaseFailed, DatabaseFull, DatabaseGone, Fenced, RecordRefused
+from accountd.runtime import ahead
 from accountd.runtime.ahead import Ahead
 from accountd.runtime.batch import Batch, Doubt, Folded, Job, fail
 from accountd.runtime.batch import Outcome as Outcome
@@ -216,7 +217,7 @@ class Recorder:
             self._settle(self._doubt, batch)
         folded, batch.folded = batch.folded, None
         try:
-            self._transact(batch.tellings, batch.jobs, folded, ahead=True)
+            self._transact(batch.tellings, batch.jobs, folded, may_lead=True)
         except (DatabaseGone, DatabaseFull, DatabaseFailed, Fenced):
             raise
         except Exception as error:  # one telling or job must not hold up the others: find it
@@ -301,14 +302,14 @@ class Recorder:
             self._forget()
 
     def _transact(self, tellings: list[Telling], jobs: Sequence[Job], folded: Folded | None = None,
-                  ahead: bool = False) -> None:  # fmt: skip
+                  may_lead: bool = False) -> None:  # fmt: skip
         started = self.clock.monotonic()
         self.busy_since = self.busy_since or started
         self._rung = []
         with self.writer.begin() as tx:
             self.ledgers.recall(tx)
             folded = folded or self.ledgers.fold(tellings, tx.load)
-            if ahead and not jobs and self._may_fold_ahead():
+            if may_lead and not jobs and self._may_fold_ahead():
                 self._ahead.start()
             committed_at = tx.put(folded.ready, folded.outbox)
             for one in folded.changes:
@@ -331,8 +332,10 @@ class Recorder:
         self._call(self._finish, doubt.outcome, doubt.jobs, frames)
 
     def _may_fold_ahead(self) -> bool:
-        """Say whether something waits, and nobody else would have to stand behind it too."""
-        return self.writer.aside is not None and len(self.ledgers) < 2 and bool(self._lines)
+        """Say whether enough waits, and nobody else would have to stand behind it too."""
+        return (
+            self.writer.aside is not None and len(self.ledgers) < 2 and len(self._lines) >= ahead.WORTH
+        )
 
     def _fold_ahead(self, batch: Batch) -> None:
         if self.ledgers.know(batch.tellings):

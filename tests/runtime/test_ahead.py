@@ -9,7 +9,7 @@ import pytest
 
 from accountd.core.fold import Fold
 from accountd.errors import DatabaseGone
-from accountd.runtime import lines
+from accountd.runtime import ahead, lines
 from accountd.runtime.ledgers import Ledgers
 from accountd.store import recall, rows, tables
 from accountd.store.writer import Transaction, Writer
@@ -67,6 +67,7 @@ def writing(monkeypatch):
         return fold(self, tellings, look)
 
     monkeypatch.setattr(lines, "BATCH", BATCH)
+    monkeypatch.setattr(ahead, "WORTH", 1)
     monkeypatch.setattr(Transaction, "put", watched_put)
     monkeypatch.setattr(Ledgers, "fold", watched_fold)
     return watch
@@ -278,5 +279,14 @@ async def test_nothing_is_folded_ahead_of_another_account(sqlite_url, writing):
             stage.recorder.offer(frame(number))
         stage.recorder.offer(frame(1, account_id="other"))
         writing.hold.set()
+        await stage.drained()
+        assert {name for name, _ in writing.folders} == {"accountd-writer"}
+
+
+async def test_a_few_frames_are_not_worth_a_second_thread(sqlite_url, writing, monkeypatch):
+    """They wait for the commit and are folded behind it: handing them over would take longer."""
+    monkeypatch.setattr(ahead, "WORTH", len(ALL))
+    writing.folded = lambda: None
+    async with busy(sqlite_url, writing) as stage:
         await stage.drained()
         assert {name for name, _ in writing.folders} == {"accountd-writer"}

@@ -6,12 +6,13 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event
+import psycopg
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool, QueuePool
@@ -197,4 +198,12 @@ def _postgres(parsed: URL, write: bool, keep: int = 0) -> Engine:
         connection.autocommit = False
 
     event.listen(engine, "connect", configure)
+    event.listen(engine, "handle_error", _close_lost)
     return engine
+
+
+def _close_lost(failed: ExceptionContext) -> None:
+    # SQLAlchemy closes a cursor that failed, but not on a lost connection; psycopg warns of a streamed one.
+    if failed.is_disconnect and failed.execution_context is not None:
+        with suppress(psycopg.Error):
+            failed.execution_context.cursor.close()

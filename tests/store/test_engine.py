@@ -1,12 +1,14 @@
 """The connections: what they promise of durability, and what their errors mean."""
 
+import gc
 import sqlite3
+import warnings
 from datetime import timedelta
 from decimal import Decimal
 
 import psycopg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 
@@ -17,6 +19,7 @@ from accountd.store.exact import ExactSum
 from accountd.store.faults import classify
 from accountd.store.lock import sole_writer
 from accountd.store.migrate import upgrade
+from accountd.store.query_filter import stream
 from accountd.store.types import time_text
 from accountd.store.writer import Writer
 from tests.store.conftest import NOW
@@ -119,28 +122,40 @@ def test_a_lock_of_another_program_is_waited_for(small, sqlite_url):
     small.write([changes()])
 
 
+def terminate(postgres):
+    """End every connection of ours at the server."""
+    with psycopg.connect(postgres.url(), autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'accountd'"
+        )
+
+
 def test_postgres_going_away_is_survived(pg_url, postgres):
     """A connection that the server ends is an error that may pass; the next transaction reconnects."""
     upgrade(pg_url)
     writer = Writer(writer_engine(pg_url), lambda: NOW)
     writer.open_account("main", "main", "binance-usdm", "live", NOW)
     writer.take_head("main")
-    with psycopg.connect(postgres.url(), autocommit=True) as admin:
-        admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'accountd'"
-        )
+    terminate(postgres)
     with pytest.raises(DatabaseGone):
         writer.write([changes(fills=[fill()])])
     assert writer.take_head("main").seq == 0
     writer.write([changes(fills=[fill()])])
     with pytest.raises(DatabaseGone), writer.begin() as tx:
         tx.write([changes(first=1, fills=[fill(2)])])
-        with psycopg.connect(postgres.url(), autocommit=True) as admin:
-            admin.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'accountd'"
-            )
+        terminate(postgres)
     assert writer.take_head("main").seq == 1
     writer.close()
+
+
+def test_a_streamed_read_that_loses_its_connection_leaves_no_cursor_open(pg_url, postgres, recwarn):
+    """SQLAlchemy leaves the cursor of a lost connection to the collector, and psycopg warns of it there."""
+    warnings.simplefilter("always")
+    with pytest.raises(DatabaseGone), reading(reader_engine(pg_url)) as connection:
+        terminate(postgres)
+        list(stream(connection, select(func.generate_series(1, 3).label("n"))))
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 def sqlite_error(name, kind=sqlite3.OperationalError):

@@ -29,6 +29,7 @@ from accountd.config import Hook
 from accountd.core.alerts import OutboxRow, wishes
 from accountd.runtime import interpreter
 from accountd.runtime.dispatcher import Dispatcher
+from accountd.runtime.lines import HOUSE
 from accountd.runtime.observers import Listener
 from accountd.runtime.recorder import Recorder
 from accountd.store import outbox, tables
@@ -89,7 +90,7 @@ async def delivering(url: str, hooks: dict[str, Hook], recorder: Recorder | None
 
     async def submit(run: Callable[[Connection], T]) -> T:
         if recorder is not None:
-            return await recorder.submit(lambda tx: run(tx.connection))
+            return await recorder.submit(lambda tx: run(tx.connection), HOUSE)
 
         def inside() -> T:
             with writer.begin() as connection:

@@ -54,7 +54,7 @@ class Auditor:
         outcome = await asyncio.to_thread(self._read)
         if outcome.ties or outcome.broken or outcome.good:
             now = self.recorder.clock.now()
-            await self.recorder.submit(lambda tx: self._write(tx, outcome, now))
+            await self.recorder.submit(lambda tx: self._write(tx, outcome, now), self.account)
         return outcome
 
     def _read(self) -> Outcome:

@@ -67,7 +67,7 @@ async def _account(works: Machine, name: str, since: datetime, step: Step | None
         try:
             await runner.start()
             now = rest.clock.now()
-            await works.recorder.submit(lambda tx: tx.ask_backfill(name, since, now))
+            await works.recorder.submit(lambda tx: tx.ask_backfill(name, since, now), name)
             for tried in range(TRIES):
                 try:
                     swept = await runner.sweeper.sweep(Priority.SWEEP)
@@ -81,8 +81,8 @@ async def _account(works: Machine, name: str, since: datetime, step: Step | None
             await runner.auditor.audit()
         except VenueError as error:
             return Backfilled(name, error=str(error))
-        covered = await works.recorder.submit(lambda tx: tx.stretches(name))
-        gaps = await works.recorder.submit(lambda tx: tx.open_gaps(name))
+        covered = await works.recorder.submit(lambda tx: tx.stretches(name), name)
+        gaps = await works.recorder.submit(lambda tx: tx.open_gaps(name), name)
     starts: dict[str, datetime] = {}
     for (dataset, _, symbol), stretches in covered.items():
         if not symbol:

@@ -28,9 +28,13 @@ class Outcome:
 
 @dataclass(slots=True)
 class Job:
-    """Bookkeeping to run in the next transaction, or a REST page whose sender waits for the commit."""
+    """Bookkeeping to run in a transaction, or a REST page; somebody waits for the commit.
+
+    ``line`` names the account that it concerns; it is empty where that is none.
+    """
 
     future: asyncio.Future[Any]
+    line: str
     run: Callable[[Transaction], Any] | None = None
     telling: Telling | None = None
     result: Any = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
+from typing import TypeVar
 
 from accountd.core.changes import Alert
 from accountd.core.ringing import stamp
@@ -11,6 +12,8 @@ from accountd.core.told import DATASETS
 from accountd.runtime.findings import gap_closed, open_finding, resolve
 from accountd.runtime.recorder import Recorder
 from accountd.store.writer import Transaction
+
+T = TypeVar("T")
 
 FAILED = "sweep failed"
 SHUT = "stream_shut"  # the finding about a stream that the account can do without
@@ -51,11 +54,11 @@ class Books:
             self.recorder.ring(tx, self.account, [one for one in alerts if one])
             return len(crashed)
 
-        return await self.recorder.submit(write)
+        return await self._submit(write)
 
     async def opened(self, session: str, at: datetime) -> None:
         """Write that a socket is being opened."""
-        await self.recorder.submit(lambda tx: tx.open_session(session, self.account, at))
+        await self._submit(lambda tx: tx.open_session(session, self.account, at))
 
     async def subscribed(self, session: str, at: datetime) -> None:
         """Write that the subscription is proven."""
@@ -64,15 +67,15 @@ class Books:
             tx.update_session(session, subscribed_at=at, last_seen_at=at)
             tx.see_again(self.account, session, at)
 
-        await self.recorder.submit(write)
+        await self._submit(write)
 
     async def sees(self, session: str, at: datetime) -> None:
         """Write that a session receives which took over from one that did not."""
-        await self.recorder.submit(lambda tx: tx.see_again(self.account, session, at))
+        await self._submit(lambda tx: tx.see_again(self.account, session, at))
 
     async def seen(self, session: str, at: datetime, frames: int) -> None:
         """Write the last proof of life: a gap begins there if the process dies."""
-        await self.recorder.submit(lambda tx: tx.update_session(session, last_seen_at=at, frames=frames))
+        await self._submit(lambda tx: tx.update_session(session, last_seen_at=at, frames=frames))
 
     async def live(self, session: str, at: datetime) -> None:
         """Write that the account is LIVE, and ring."""
@@ -83,11 +86,11 @@ class Books:
                 condition("stream.live", at, (session,), session_id=session, live_at=stamp(at)),
             ])  # fmt: skip
 
-        await self.recorder.submit(write)
+        await self._submit(write)
 
     async def closed(self, session: str, at: datetime, reason: str, frames: int) -> None:
         """Write that a session ended with nothing missed: a rotation, or a stop."""
-        await self.recorder.submit(
+        await self._submit(
             lambda tx: tx.update_session(session, closed_at=at, close_reason=reason, frames=frames)
         )
 
@@ -106,7 +109,7 @@ class Books:
             opened = [self._open(tx, dataset, market, since, reason, at) for dataset, market in self.datasets]
             self.recorder.ring(tx, self.account, alerts + [one for one in opened if one])
 
-        await self.recorder.submit(write)
+        await self._submit(write)
 
     async def deaf(self, stream: str, reason: str, now: datetime) -> None:
         """Write that a stream aside is shut: what only it tells is not heard from here on."""
@@ -115,11 +118,11 @@ class Books:
             detail = {"reason": reason}
             open_finding(self.recorder, tx, self.account, SHUT, "warning", stream, detail, now)
 
-        await self.recorder.submit(write)
+        await self._submit(write)
 
     async def hears(self, stream: str, now: datetime) -> None:
         """Write that a stream aside is open."""
-        await self.recorder.submit(lambda tx: resolve(tx, self.account, SHUT, stream, now))
+        await self._submit(lambda tx: resolve(tx, self.account, SHUT, stream, now))
 
     async def bridged(self, blind_until: datetime, proven: datetime, now: datetime) -> int:
         """Close the gaps that end before ``proven``; those still open ended when the stream came back."""
@@ -141,7 +144,7 @@ class Books:
             self.recorder.ring(tx, self.account, alerts)
             return len(alerts)
 
-        return await self.recorder.submit(write)
+        return await self._submit(write)
 
     async def failed(self, now: datetime, reason: str) -> None:
         """Write that sweeps fail: nothing is proven since the last that did not, until one succeeds."""
@@ -155,7 +158,10 @@ class Books:
                     alerts.append(self._open(tx, dataset, market, known[1], f"{FAILED}: {reason}", now))
             self.recorder.ring(tx, self.account, [one for one in alerts if one])
 
-        await self.recorder.submit(write)
+        await self._submit(write)
+
+    async def _submit(self, run: Callable[[Transaction], T]) -> T:
+        return await self.recorder.submit(run, self.account)
 
     def _open(self, tx: Transaction, dataset: str, market: str, since: datetime, reason: str,
               now: datetime) -> Alert | None:  # fmt: skip

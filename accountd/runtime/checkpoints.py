@@ -74,7 +74,7 @@ class Checkpoints:
             log.error("no checkpoints will be signed", reason=error.message)
         for account, broken in await asyncio.to_thread(self._tails):
             await self._say_broken(account, broken)
-            if await self.recorder.submit(partial(_mend, account)):
+            if await self.recorder.submit(partial(_mend, account), account):
                 log.error("head row put right", account=account)
 
     async def run(self) -> None:
@@ -98,7 +98,8 @@ class Checkpoints:
         try:
             async with asyncio.timeout(LAST_WITHIN):
                 for account in list(self.recorder.ledgers):
-                    await self.recorder.submit(lambda _: None)  # what was offered before is written now
+                    # what was offered before is written now
+                    await self.recorder.submit(lambda _: None, account)
                     await self._sign(account)
                 await self.anchors.settle(now=True)
         except (TimeoutError, DatabaseError) as error:
@@ -123,16 +124,19 @@ class Checkpoints:
         now, subject = self.clock.now(), f"journal:{broken.seq}"
         if account in self.recorder.ledgers:  # only then can it ring
             await self.recorder.submit(
-                lambda tx: open_finding(self.recorder, tx, account, BROKEN, "error", subject, detail, now)
+                lambda tx: open_finding(self.recorder, tx, account, BROKEN, "error", subject, detail, now),
+                account,
             )
             return
-        await self.recorder.submit(lambda tx: tx.open_finding(account, BROKEN, "error", subject, detail, now))
+        await self.recorder.submit(
+            lambda tx: tx.open_finding(account, BROKEN, "error", subject, detail, now), account
+        )
         self._unsaid.append((account, opened(account, BROKEN, "error", subject, detail, now)))
 
     async def _ring(self) -> None:
         """Ring for what was found at the start, now that the accounts are open."""
         for account, alert in [one for one in self._unsaid if one[0] in self.recorder.ledgers]:
-            await self.recorder.submit(partial(_say, self.recorder, account, alert))
+            await self.recorder.submit(partial(_say, self.recorder, account, alert), account)
             self._unsaid.remove((account, alert))
 
     def _is_due(self, account: str) -> bool:
@@ -179,7 +183,7 @@ class Checkpoints:
         )  # fmt: skip
         note, packed = sign(made, self.key), signed.chain.frontier.packed()
         await self.recorder.submit(
-            lambda tx: journal_write.add_checkpoint(tx.connection, made, note, packed, now)
+            lambda tx: journal_write.add_checkpoint(tx.connection, made, note, packed, now), account
         )
         signed.size, signed.at = made.size, self.clock.monotonic()
         self.metrics.checkpoint_rows.labels(account).set(made.size)
@@ -207,7 +211,7 @@ class Checkpoints:
         for account in list(self.recorder.ledgers):
             after, total = self._pruned.get(account, 0), 0
             while True:
-                rows, following = await self.recorder.submit(partial(_prune, account, after, before))
+                rows, following = await self.recorder.submit(partial(_prune, account, after, before), account)
                 total += rows
                 if following is None:
                     break

@@ -17,6 +17,7 @@ from accountd.core.health import Health
 from accountd.errors import DatabaseError
 from accountd.runtime.clock import Clock
 from accountd.runtime.last_gasp import LastGasp
+from accountd.runtime.lines import HOUSE
 from accountd.runtime.recorder import Recorder
 from accountd.settings_model import Settings
 from accountd.store import conditions
@@ -74,7 +75,7 @@ class Monitor:
 
     async def run(self) -> None:
         """Watch for ever."""
-        held = await self.recorder.submit(lambda tx: conditions.firing(tx.connection, WATCHED))
+        held = await self.recorder.submit(lambda tx: conditions.firing(tx.connection, WATCHED), HOUSE)
         self.firing = {(one.type, one.account_id, one.subject): one for one in held}
         for one in held:
             if one.type == "hook.dead" and one.subject in self.settings.hooks:
@@ -119,7 +120,7 @@ class Monitor:
             held = conditions.firing(tx.connection, WATCHED)
             return {(one.type, one.account_id, one.subject): one for one in held}
 
-        self.firing = await self.recorder.submit(write)
+        self.firing = await self.recorder.submit(write, HOUSE)
         for type_, account, subject in fresh:
             log.warning("condition fires", condition=type_, account=account, subject=subject)
         for type_, account, subject in gone:

@@ -31,7 +31,7 @@ async def cut(sweeper: Sweeper, ground: Ground, name: str, start: datetime,
     if page is None:
         return [(start, end)]
     look = witness.income_moments if name == TRANSFERS else witness.order_moments
-    moments = await sweeper.recorder.submit(
+    moments = await sweeper.submit(
         lambda tx: look(tx.connection, sweeper.account, ground.market, start, end, MOST)
     )
     return list(parts(start, end, moments, int(FULL * page)))

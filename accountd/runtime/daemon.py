@@ -300,7 +300,7 @@ async def _reconcile(works: Machine, name: str, rest: RestClient, since: datetim
     done = await runner.sweeper.sweep(Priority.SEAM)
     await runner.books.bridged(done.proven, done.proven, done.now)
     await runner.auditor.audit()
-    gaps = await works.recorder.submit(lambda tx: tx.open_gaps(name))
+    gaps = await works.recorder.submit(lambda tx: tx.open_gaps(name), name)
     lines = [
         f"{name}: open gap in {gap.dataset} {gap.symbol} from {gap.from_time} to {gap.to_time}: {gap.reason}"
         for gap in gaps

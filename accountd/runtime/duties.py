@@ -126,7 +126,7 @@ class Duties:
         while left > 0:
             await self.clock.sleep(min(left, WISHES))
             left -= WISHES
-            if await self.sweeper.recorder.submit(lambda tx: tx.is_backfill_due(self.name)):
+            if await self.sweeper.submit(lambda tx: tx.is_backfill_due(self.name)):
                 return
 
     async def follow_hints(self) -> None:

@@ -37,7 +37,7 @@ async def explain(sweeper: Sweeper, job: Round) -> None:
             ledger.beliefs.unexplained.update(due)
 
     sections = {ground.market: ground.section for ground in sweeper.grounds}
-    due = await sweeper.recorder.submit(take)
+    due = await sweeper.submit(take)
     while due:
         (market, symbol, kind, order_id), whats = due[0]
         try:
@@ -48,6 +48,6 @@ async def explain(sweeper: Sweeper, job: Round) -> None:
             log.info("no history of an order", account=sweeper.account, order=order_id, code=error.code)
         except VenueError as error:
             log.warning("orders stay unexplained", account=sweeper.account, error=str(error))
-            await sweeper.recorder.submit(lambda _: put_back(due))
+            await sweeper.submit(lambda _: put_back(due))
             return
         due.pop(0)

@@ -34,7 +34,7 @@ async def deepen(sweeper: Sweeper, job: Round, step: Step | None = None) -> None
     Raises:
         VenueError: the venue does not answer; the next call goes on from there.
     """
-    sweeper.wanted = await sweeper.recorder.submit(lambda tx: tx.wanted_since(sweeper.account))
+    sweeper.wanted = await sweeper.submit(lambda tx: tx.wanted_since(sweeper.account))
     done = 0
     for ground in sweeper.grounds:
         for names in ((TRANSFERS, ORDERS), (FILLS, ALGO_ORDERS, ORDERS)):
@@ -47,13 +47,13 @@ async def deepen(sweeper: Sweeper, job: Round, step: Step | None = None) -> None
                 if step is not None:
                     step(sweeper.account, done, done + len(tasks) - number)
     named = {ground.market: await _named(sweeper, job, ground) for ground in sweeper.grounds}
-    await sweeper.recorder.submit(lambda tx: _finish(sweeper, tx, job, named))
+    await sweeper.submit(lambda tx: _finish(sweeper, tx, job, named))
 
 
 async def _tasks(sweeper: Sweeper, job: Round, ground: Ground, names: tuple[str, ...]) -> AsyncIterator[Task]:
     """Yield what is to be read: income and whole lists first, because they name the symbols of the rest."""
     market = ground.market
-    proven: Coverage = await sweeper.recorder.submit(lambda tx: tx.stretches(sweeper.account))
+    proven: Coverage = await sweeper.submit(lambda tx: tx.stretches(sweeper.account))
     if TRANSFERS in names:
         whole = [TRANSFERS, *([ORDERS] if ground.orders_whole else [])]
         keys = [(name, "") for name in whole]
@@ -109,7 +109,7 @@ async def _read(sweeper: Sweeper, job: Round, ground: Ground, dataset: str, symb
     if swept.postponed:
         return  # the next turn asks again
     job.took(ground.market, dataset, swept)
-    await sweeper.recorder.submit(
+    await sweeper.submit(
         lambda tx: proof.stretch(sweeper, tx, job, key, part[0], part[1], read, "backfill")
     )
 

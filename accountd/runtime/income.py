@@ -22,9 +22,7 @@ async def read(sweeper: Sweeper, job: Round, ground: Ground, cursors: Cursors, s
     """
     if not ground.has(TRANSFERS):
         return
-    if scarce > Priority.CANARY and await sweeper.recorder.submit(
-        lambda _: kept_back(sweeper.ledger.beliefs)
-    ):
+    if scarce > Priority.CANARY and await sweeper.submit(lambda _: kept_back(sweeper.ledger.beliefs)):
         scarce = Priority.CANARY
     key, width = (ground.market, TRANSFERS, ""), ground.section.retention[TRANSFERS].window
     start = sweeper.start(cursors, ground, TRANSFERS, "", job.now, job.margin)

@@ -75,4 +75,4 @@ class KeyRights:
             self.recorder.ring(tx, self.account, [alert])
             log.warning("the key may do more than read", account=self.account, may=subject)
 
-        await self.recorder.submit(write)
+        await self.recorder.submit(write, self.account)

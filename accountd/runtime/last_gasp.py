@@ -17,6 +17,7 @@ from accountd.core.conditions import alert_of
 from accountd.core.schedule import retry_at
 from accountd.errors import SinkError
 from accountd.runtime.dispatcher import RetrySettings
+from accountd.runtime.lines import HOUSE
 from accountd.runtime.recorder import Recorder
 from accountd.runtime.tasks import end
 from accountd.sinks.base import Message, Sink
@@ -115,7 +116,7 @@ class LastGasp:
             since = alerts.time_text(begun.at)
             self._recorder.ring(tx, "", [alert_of("database.up", now, since=since)])
 
-        await self._recorder.submit(write)
+        await self._recorder.submit(write, HOUSE)
         self.alert, self.rows, self.attempts = None, [], []
         for hook in {row.hook for row in rows if row.status == PENDING}:
             self.wake(hook)

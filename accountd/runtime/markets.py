@@ -14,6 +14,7 @@ from accountd.core.told import Fill
 from accountd.errors import DatabaseError, Fenced, RecordRefused
 from accountd.runtime.backoff import ConnectBudget
 from accountd.runtime.clock import Clock
+from accountd.runtime.lines import HOUSE
 from accountd.runtime.market_feed import Feed
 from accountd.runtime.metrics import Metrics
 from accountd.runtime.recorder import Outcome, Recorder
@@ -115,7 +116,7 @@ class Markets:
                         self.touch(name, market, symbol, last)
 
     async def _known(self, account: str, market: str) -> dict[str, datetime]:
-        return await self.recorder.submit(lambda tx: tx.known_symbols(account, market))
+        return await self.recorder.submit(lambda tx: tx.known_symbols(account, market), account)
 
     def touch(self, account: str, market: str, symbol: str, at: datetime) -> None:
         """An account has to do with a symbol: follow its prices."""
@@ -265,7 +266,7 @@ class Markets:
                 return  # the daemon hears of it from the writer
 
     async def _write(self, rows: list[Price | Bar | Event]) -> None:
-        await self.recorder.submit(lambda tx: write(tx.connection, rows))
+        await self.recorder.submit(lambda tx: write(tx.connection, rows), HOUSE)
 
     def _take(self) -> list[Price | Bar | Event]:
         rows: list[Price | Bar | Event] = []

@@ -64,7 +64,7 @@ async def _held(sweeper: Sweeper, market: str) -> dict[str, set[str]]:
             for name, kind in KINDS.items()
         }
 
-    return await sweeper.recorder.submit(look)
+    return await sweeper.submit(look)
 
 
 def _is_known(job: Round, ground: Ground, cursors: Cursors, name: str) -> bool:
@@ -105,7 +105,7 @@ async def _unshown(sweeper: Sweeper, job: Round) -> dict[OrderKey, Order]:
             if key[0] in job.opened and key not in job.shown and order.updated_at < before
         }  # fmt: skip
 
-    return await sweeper.recorder.submit(held)
+    return await sweeper.submit(held)
 
 
 async def _by_history(sweeper: Sweeper, job: Round) -> None:

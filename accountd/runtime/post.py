@@ -13,6 +13,7 @@ from accountd.runtime.conditions import Monitor
 from accountd.runtime.dispatcher import Database, Dispatcher
 from accountd.runtime.housekeeping import Housekeeping
 from accountd.runtime.last_gasp import LastGasp
+from accountd.runtime.lines import HOUSE
 from accountd.runtime.metrics import Metrics
 from accountd.runtime.observers import Deliveries
 from accountd.runtime.recorder import Recorder
@@ -31,7 +32,7 @@ class Post:
     def __init__(self, settings: Settings, recorder: Recorder, read: Database, clock: Clock, health: Health,
                  metrics: Metrics, rng: random.Random) -> None:  # fmt: skip
         async def submit(run: Callable[[Connection], T]) -> T:
-            return await recorder.submit(lambda tx: run(tx.connection))
+            return await recorder.submit(lambda tx: run(tx.connection), HOUSE)
 
         self.health = health
         deliveries = Deliveries(metrics)

@@ -49,7 +49,7 @@ async def piece(sweeper: Sweeper, job: Round, key: Key, start: datetime, end: da
     """Prove a piece of a long stretch at once: an interrupted sweep goes on from there."""
     end = min(end, job.proven - PATIENCE)  # what is fresher waits for the end of the sweep: replicas lag
     if start < end:
-        await sweeper.recorder.submit(lambda tx: stretch(sweeper, tx, job, key, start, end, job.reads[key]))
+        await sweeper.submit(lambda tx: stretch(sweeper, tx, job, key, start, end, job.reads[key]))
 
 
 async def prove(sweeper: Sweeper, job: Round, cursors: Cursors, *, whole: bool = True) -> None:
@@ -58,14 +58,13 @@ async def prove(sweeper: Sweeper, job: Round, cursors: Cursors, *, whole: bool =
     Nothing is proven before everything was read and compared with what the stream told, because one
     symbol may show that a replica lags behind for all. A few at a time, so that no fill has to wait.
     """
-    submit = sweeper.recorder.submit
     keys = list(job.reads)
     for some in batched(keys):
-        await submit(partial(_heed_lag, sweeper, job=job, keys=some))
+        await sweeper.submit(partial(_heed_lag, sweeper, job=job, keys=some))
     for some in batched(keys):
-        await submit(partial(_prove, sweeper, job=job, keys=some))
+        await sweeper.submit(partial(_prove, sweeper, job=job, keys=some))
     if whole:
-        await submit(partial(_prove_whole, sweeper, job=job, cursors=cursors))
+        await sweeper.submit(partial(_prove_whole, sweeper, job=job, cursors=cursors))
     job.reads.clear()
 
 
@@ -252,14 +251,14 @@ async def absent(sweeper: Sweeper, job: Round, swept: Swept, name: str) -> None:
             subject = f"{name}:{part}"
             tx.open_finding(sweeper.account, "history_absent", "warning", subject, detail, job.now)
 
-    await sweeper.recorder.submit(write)
+    await sweeper.submit(write)
 
 
 async def refused(sweeper: Sweeper, job: Round, name: str, symbol: str, error: BadRequest) -> None:
     """Say that the venue would not answer about a symbol."""
     log.warning("symbol refused", account=sweeper.account, symbol=symbol, dataset=name, code=error.code)
     detail = {"error": str(error), "code": error.code}
-    await sweeper.recorder.submit(
+    await sweeper.submit(
         lambda tx: tx.open_finding(
             sweeper.account, "symbol_refused", "warning", f"{name}:{symbol}", detail, job.now
         )

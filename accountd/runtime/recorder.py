@@ -104,11 +104,15 @@ class Recorder:
 
     async def record(self, telling: Telling) -> None:
         """Hand over a REST page and wait until it is durable."""
-        await self._put(Job(self._loop.create_future(), telling=telling))
+        await self._put(Job(self._loop.create_future(), telling.account_id, telling=telling))
 
-    async def submit(self, run: Callable[[Transaction], T]) -> T:
-        """Run bookkeeping in the writer's next transaction and return what it returns."""
-        job = Job(self._loop.create_future(), run=run)
+    async def submit(self, run: Callable[[Transaction], T], line: str) -> T:
+        """Run bookkeeping in a transaction of the writer and return what it returns.
+
+        ``line`` is the account that it concerns, whose frames and pages so far are written before; or
+        HOUSE, where it concerns none.
+        """
+        job = Job(self._loop.create_future(), line, run)
         await self._put(job)
         return job.future.result()  # type: ignore[no-any-return]
 
@@ -130,7 +134,7 @@ class Recorder:
             return ledger
 
         # only once it is committed: what is known here is loaded anew after a lost connection
-        ledger = self.ledgers[account_id] = await self.submit(run)
+        ledger = self.ledgers[account_id] = await self.submit(run, account_id)
         return ledger
 
     async def stop(self, deadline: float) -> bool:

@@ -131,7 +131,7 @@ class AccountRunner:
         # What happens now must not be before our first start, by a venue's clock that is behind: it rings.
         if self.ledger.is_new and (offset < timedelta(0) or offset > timedelta(seconds=1)):
             self.ledger.born += offset
-            await self.recorder.submit(lambda tx: tx.set_created_at(self.name, self.ledger.born))
+            await self.recorder.submit(lambda tx: tx.set_created_at(self.name, self.ledger.born), self.name)
         self.sweeper = Sweeper(
             self.venue, grounds, self.rest, self.recorder, self.ledger, settle=self.settings.settle_after,
             backfill=self.account.backfill, symbols=self.account.symbols, live_since=self._live_since,

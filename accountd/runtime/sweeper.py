@@ -5,18 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import structlog
 
 from accountd.core.drift import differs
 from accountd.core.ringing import stamp
-from accountd.core.told import (
-    ALGO_ORDERS,
-    FILLS,
-    ORDERS,
-    REST,
-    Telling,
-)
+from accountd.core.told import ALGO_ORDERS, FILLS, ORDERS, REST, Telling
 from accountd.errors import BadRequest, VenueError
 from accountd.runtime import history, income, open_orders, proof
 from accountd.runtime.budget import Priority
@@ -30,6 +25,7 @@ from accountd.store.proving import FOR_EVER
 from accountd.store.writer import Transaction
 from accountd.venues.base import Page, Swept, Venue
 
+T = TypeVar("T")
 log = structlog.get_logger("accountd.sweeper")
 
 OVERLAP = timedelta(seconds=60)
@@ -80,7 +76,7 @@ class Sweeper:
         """
         async with self._lock:
             job = self._round(priority)
-            cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
+            cursors = await self.submit(lambda tx: tx.cursors(self.account))
             await self._admit(job, cursors)
             job.snapshot = Read(job.proven)
             state = self.venue.canary(self.settle) if seam else self.venue.snapshot(self.settle)
@@ -109,7 +105,7 @@ class Sweeper:
         async with self._income:
             job = self._round(Priority.SWEEP)
             job.margin = self.settle
-            cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
+            cursors = await self.submit(lambda tx: tx.cursors(self.account))
             for ground in self.grounds:
                 await income.read(self, job, ground, cursors, scarce)
             if balances:
@@ -128,7 +124,7 @@ class Sweeper:
                 if witness.unknown_fills(tx.connection, self.account, *key, trades)
             ]  # fmt: skip
 
-        return await self.recorder.submit(look)
+        return await self.submit(look)
 
     async def look(self) -> None:
         """Read balances and positions at once: the stream left out what an execution made of them."""
@@ -141,7 +137,7 @@ class Sweeper:
         self.unsettled.set()
         async with self._lock:
             job = self._round(Priority.CANARY)
-            cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
+            cursors = await self.submit(lambda tx: tx.cursors(self.account))
             for ground in self.grounds:
                 if market == ground.market or (not market and self._may_have(ground, symbol)):
                     await self._one_symbol(job, ground, symbol, cursors)
@@ -157,7 +153,7 @@ class Sweeper:
             return
         async with self._lock:
             job = self._round(Priority.BACKFILL)
-            cursors = await self.recorder.submit(lambda tx: tx.cursors(self.account))
+            cursors = await self.submit(lambda tx: tx.cursors(self.account))
             for ground in wide:
                 if ground.orders_whole:
                     job.orders_whole.add(ground.market)
@@ -183,16 +179,20 @@ class Sweeper:
         await self.rest.run(self.venue.canary(self.settle), Priority.CANARY, keep)
         self.look_cost = weights(pages)
         told = [one for page in pages for one in page.told]
-        if not await self.recorder.submit(lambda _: differs(self.ledger.beliefs, told)):
+        if not await self.submit(lambda _: differs(self.ledger.beliefs, told)):
             return False
         await self.rest.clock.clock.sleep(2.0)
-        if not await self.recorder.submit(lambda _: differs(self.ledger.beliefs, told)):
+        if not await self.submit(lambda _: differs(self.ledger.beliefs, told)):
             return False
         for page in pages:
             await self._record(page)
         return True
 
     # -- steps of a sweep
+
+    async def submit(self, run: Callable[[Transaction], T]) -> T:
+        """Run bookkeeping of the account in a transaction of the writer and return what it returns."""
+        return await self.recorder.submit(run, self.account)
 
     async def _admit(self, job: Round, cursors: Cursors) -> None:
         """Write down what was away for longer than the venue keeps it: a gap that nothing can close."""
@@ -215,7 +215,7 @@ class Sweeper:
                     detail = {"from": stamp(proven), "to": stamp(forgotten), "what": what}
                     tx.open_finding(self.account, "history_forgotten", "warning", subject, detail, job.now)
 
-        await self.recorder.submit(write)
+        await self.submit(write)
 
     async def _whole_orders(self, job: Round, ground: Ground, cursors: Cursors) -> None:
         if ground.orders_whole is False or ground.is_tiny:
@@ -263,7 +263,7 @@ class Sweeper:
 
     async def known(self, market: str) -> dict[str, datetime]:
         """Return the symbols of a market that the record knows, and when they were last seen to move."""
-        return await self.recorder.submit(lambda tx: tx.known_symbols(self.account, market))
+        return await self.submit(lambda tx: tx.known_symbols(self.account, market))
 
     async def _assets(self, ground: Ground) -> set[str]:
         """Return the assets of a market that are held."""
@@ -273,7 +273,7 @@ class Sweeper:
             rows = [] if beliefs is None else list(beliefs.balances.values())
             return {row.asset for row in rows if row.market == ground.market and row.total}
 
-        return await self.recorder.submit(held)
+        return await self.submit(held)
 
     async def _each_symbol(self, job: Round, cursors: Cursors, step: Step | None) -> None:
         """Read each likely symbol that was not read yet."""

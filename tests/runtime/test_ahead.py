@@ -228,7 +228,7 @@ async def test_what_is_known_of_an_order_is_found_beside_the_commit(database_url
 
 
 async def test_bookkeeping_sees_what_was_committed_before_it(database_url, writing):
-    """Behind its frames, and nothing is folded beneath it: beliefs and record are the same when it runs."""
+    """After its frames, and nothing is folded beneath it: beliefs and record are the same when it runs."""
     async with recording(database_url) as stage:
         writing.recorder = stage.recorder
         beliefs = stage.recorder.ledgers["main"].beliefs
@@ -241,13 +241,13 @@ async def test_bookkeeping_sees_what_was_committed_before_it(database_url, writi
         await stage.until(lambda: writing.number == 1)
         for number in range(2, BATCH + 2):
             stage.recorder.offer(frame(number))
-        job = asyncio.create_task(stage.recorder.submit(seen))
+        job = asyncio.create_task(stage.recorder.submit(seen, "main"))
         await asyncio.sleep(0)
         for number in range(BATCH + 2, BATCH + 12):
             stage.recorder.offer(frame(number))
         writing.then = writing.folded = lambda: None
         writing.hold.set()
-        assert await job == (BATCH + 1, BATCH + 1)
+        assert await job == (BATCH + 11, BATCH + 11)
         await stage.recorder.record(page(BATCH + 12))
         await stage.drained()
         assert stage.fills() == list(range(1, BATCH + 13))

@@ -190,7 +190,7 @@ async def test_an_exchange_that_nobody_reaches_inhibits_its_streams(url):
 
 async def ring(stage, kind):
     alert = alert_of(kind, stage.clock.now())
-    await stage.recorder.submit(lambda tx: stage.recorder.ring(tx, "main", [alert]))
+    await stage.recorder.submit(lambda tx: stage.recorder.ring(tx, "main", [alert]), "main")
 
 
 async def down(stage):

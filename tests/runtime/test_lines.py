@@ -3,13 +3,13 @@
 import asyncio
 
 from accountd.runtime.batch import Job
-from accountd.runtime.lines import BATCH, SHARED, Lines
+from accountd.runtime.lines import BATCH, HOUSE, SHARED, Lines
 from tests.runtime.recording import frame, page
 
 
-def job():
+def job(line):
     """Bookkeeping that nobody waits for."""
-    return Job(asyncio.Future(), run=lambda tx: None)
+    return Job(asyncio.Future(), line, lambda tx: None)
 
 
 def accounts(batch):
@@ -45,7 +45,7 @@ async def test_each_accounts_tellings_stay_in_order():
     for number in range(3 * SHARED):
         one = frame(number) if number % 3 else page(number)
         put.append(one)
-        lines.put(one if number % 3 else Job(asyncio.Future(), telling=one))
+        lines.put(one if number % 3 else Job(asyncio.Future(), "main", telling=one))
         lines.put(frame(number, account_id="other"))
     taken = []
     while lines:
@@ -53,16 +53,37 @@ async def test_each_accounts_tellings_stay_in_order():
     assert taken == put
 
 
-async def test_bookkeeping_waits_for_all_that_was_put_before_it_and_for_nothing_else():
-    """A session is not closed before its frames are written, in whichever line they stand."""
-    lines, before, after = Lines(), job(), job()
+async def test_bookkeeping_waits_for_its_own_account_and_for_no_other():
+    """A session is not closed before its frames are written; another account's flood is nothing to it."""
+    lines, well, flooded = Lines(), job("well"), job("flood")
     lines.put(frame(0, account_id="well"))
-    lines.put(before)
-    for number in range(2 * SHARED):
+    for number in range(3 * SHARED):
         lines.put(frame(number, account_id="flood"))
-    lines.put(after)
-    assert lines.take().jobs == [before]
-    assert lines.take().jobs == []
-    assert list(lines.jobs()) == [after]
-    assert lines.take().jobs == [after]
+    lines.put(flooded)
+    lines.put(well)
+    assert lines.take().jobs == [well]
+    assert list(lines.jobs()) == [flooded]
+    taken = [lines.take() for _ in range(3)]
+    assert [batch.jobs for batch in taken] == [[], [], [flooded]]
     assert not lines
+
+
+async def test_what_concerns_no_account_waits_for_nothing():
+    """Deliveries are marked, however many frames wait."""
+    lines, house = Lines(), [job(HOUSE) for _ in range(2 * SHARED)]
+    for number in range(2 * BATCH):
+        lines.put(frame(number))
+    for one in house:
+        lines.put(one)
+    assert lines.take().jobs == house
+    assert lines.take().jobs == []
+
+
+async def test_bookkeeping_of_accounts_that_tell_nothing_makes_no_transaction_small():
+    """An account that is only in the record, not in the settings, floods nobody."""
+    lines = Lines()
+    for name in ("main", "gone", HOUSE):
+        lines.put(job(name))
+    for number in range(BATCH):
+        lines.put(frame(number))
+    assert len(lines.take().tellings) == BATCH - 1

@@ -192,7 +192,7 @@ async def test_an_old_wrong_proof_is_called_broken(sqlite_url):
         await runner.sweeper.sweep(Priority.SWEEP)
         edge = runner.rest.clock.now()
         for name in ("fills", "orders", "transfers"):
-            await runner.recorder.submit(
+            await runner.sweeper.submit(
                 lambda tx, name=name: tx.extend_coverage("main", name, "usdm", "", edge, edge + HOUR, edge)
             )
         world.faults.inject("drop", p=1, seconds=0.5)

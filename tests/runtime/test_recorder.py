@@ -103,7 +103,7 @@ async def test_a_stalled_database_is_tried_again(database_url):
         with held(database_url):
             for number in range(2, 30):
                 stage.recorder.offer(frame(number))
-            waiting = asyncio.create_task(stage.recorder.submit(lambda tx: 7))
+            waiting = asyncio.create_task(stage.recorder.submit(lambda tx: 7, "main"))
             await stage.until(lambda: len(stage.heard.troubles) >= 2)
             assert isinstance(stage.heard.troubles[0], DatabaseGone)
             assert not waiting.done()
@@ -163,7 +163,8 @@ async def test_a_commit_whose_answer_is_lost_is_not_made_twice(pg_url, cut, when
         cut["when"] = when
         for number in range(1, 20):
             stage.recorder.offer(frame(number))
-        opened = stage.recorder.submit(lambda tx: tx.open_session("s1", "main", stage.recorder.clock.now()))
+        now = stage.recorder.clock.now()
+        opened = stage.recorder.submit(lambda tx: tx.open_session("s1", "main", now), "main")
         recorded = stage.recorder.record(page(20))
         await asyncio.gather(opened, recorded)
         await stage.drained()
@@ -240,7 +241,7 @@ async def test_a_jobs_error_is_its_submitters(database_url):
 
         for number in range(1, 6):
             stage.recorder.offer(frame(number))
-        jobs = [stage.recorder.submit(run) for run in (wrong, lambda tx: "fine", refused)]
+        jobs = [stage.recorder.submit(run, "main") for run in (wrong, lambda tx: "fine", refused)]
         first, second, third = await asyncio.gather(*jobs, return_exceptions=True)
         assert str(first) == "mine"
         assert second == "fine"
@@ -259,7 +260,7 @@ async def test_a_submitter_that_goes_away_leaves_its_job(database_url):
             await stage.until(lambda: stage.heard.troubles)
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
-        await stage.recorder.submit(lambda tx: None)
+        await stage.recorder.submit(lambda tx: None, "main")
         assert stage.fills() == [1]
 
 
@@ -272,7 +273,7 @@ async def test_stop_writes_what_is_queued(database_url):
         stage.assert_whole(range(1, 2_501))
         assert not stage.recorder.offer(frame(9_999))
         with pytest.raises(DatabaseFailed):
-            await stage.recorder.submit(lambda tx: None)
+            await stage.recorder.submit(lambda tx: None, "main")
 
 
 async def test_a_stop_that_takes_too_long_says_so(database_url):
@@ -281,7 +282,7 @@ async def test_a_stop_that_takes_too_long_says_so(database_url):
         impatient(stage)
         with held(database_url):
             stage.recorder.offer(frame(1))
-            waiting = asyncio.create_task(stage.recorder.submit(lambda tx: None))
+            waiting = asyncio.create_task(stage.recorder.submit(lambda tx: None, "main"))
             await stage.until(lambda: stage.heard.troubles)
             started = time.monotonic()
             assert not await stage.recorder.stop(0.2)
@@ -304,9 +305,9 @@ async def test_whoever_waits_when_the_writer_dies_is_told(database_url):
             raise DatabaseFailed("disk")
 
         stage.writer.close = slow_close
-        dying = asyncio.create_task(stage.recorder.submit(die))
+        dying = asyncio.create_task(stage.recorder.submit(die, "main"))
         await stage.until(lambda: stage.heard.deaths)
-        late = asyncio.create_task(stage.recorder.submit(lambda tx: None))
+        late = asyncio.create_task(stage.recorder.submit(lambda tx: None, "main"))
         await asyncio.sleep(0)
         gone.set()
         async with asyncio.timeout(5):
@@ -376,7 +377,7 @@ async def test_the_chain_check_finds_a_changed_byte(sqlite_url):
             stage.recorder.offer(frame(number, Notice(kind="config")))
         await stage.drained()
         assert stage.chain() == 9
-        await stage.recorder.submit(lambda tx: forge(tx.connection))
+        await stage.recorder.submit(lambda tx: forge(tx.connection), "main")
         with pytest.raises(AssertionError, match="bad digest at 5"):
             stage.chain()
 

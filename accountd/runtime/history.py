@@ -13,6 +13,7 @@ from accountd.errors import BadRequest
 from accountd.runtime import proof
 from accountd.runtime.findings import open_finding
 from accountd.runtime.rounds import Ground, Read, Round, Step
+from accountd.store.proven import Proven
 from accountd.store.proving import FOR_EVER
 from accountd.store.writer import Transaction
 from accountd.venues.base import Flow, Swept
@@ -109,9 +110,8 @@ async def _read(sweeper: Sweeper, job: Round, ground: Ground, dataset: str, symb
     if swept.postponed:
         return  # the next turn asks again
     job.took(ground.market, dataset, swept)
-    await sweeper.submit(
-        lambda tx: proof.stretch(sweeper, tx, job, key, part[0], part[1], read, "backfill")
-    )
+    claim = proof.Claim(key, part[0], part[1], read, "backfill")
+    await sweeper.submit(lambda tx: proof.uphold(sweeper, tx, job, [claim]))
 
 
 def _finish(sweeper: Sweeper, tx: Transaction, job: Round, named: dict[str, set[str]]) -> None:
@@ -142,7 +142,7 @@ def _deepest(sweeper: Sweeper, tx: Transaction, job: Round, market: str, name: s
     if name == FILLS and (income := proven.get((TRANSFERS, market, ""))):
         firsts.append(income[-1][0])
     if firsts and (start := max(firsts)) < whole[0]:
-        tx.extend_coverage(sweeper.account, name, market, "", start, whole[0], job.now)
+        tx.prove(sweeper.account, [Proven(name, market, "", start, whole[0])], job.now)
 
 
 def _beyond(sweeper: Sweeper, tx: Transaction, job: Round, ground: Ground, name: str,

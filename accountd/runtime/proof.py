@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
@@ -18,7 +18,7 @@ from accountd.runtime.findings import close_gaps, open_finding, resolve
 from accountd.runtime.rounds import Cursors, Ground, Read, Round
 from accountd.store import witness
 from accountd.store.late import LATE
-from accountd.store.proving import Evidence
+from accountd.store.proven import Evidence, Proven
 from accountd.store.writer import Transaction
 from accountd.venues.base import MILLISECOND, Swept, Window
 
@@ -36,6 +36,16 @@ UNCONFIRMED_ORDER = "order_unconfirmed"
 EXPLAINED = ("stream_missed", DRIFT, LATE)
 
 
+class Claim(NamedTuple):
+    """That a dataset of a symbol (empty: of all) is known from ``start`` to ``end``, for what was read."""
+
+    key: Key
+    start: datetime
+    end: datetime
+    read: Read | None
+    occasion: str = ""
+
+
 def pieces(start: datetime, end: datetime, width: timedelta) -> Iterator[tuple[datetime, datetime]]:
     """Yield a stretch in pieces, the oldest first: each is proven by itself, so that little is read twice."""
     begin = start
@@ -49,7 +59,8 @@ async def piece(sweeper: Sweeper, job: Round, key: Key, start: datetime, end: da
     """Prove a piece of a long stretch at once: an interrupted sweep goes on from there."""
     end = min(end, job.proven - PATIENCE)  # what is fresher waits for the end of the sweep: replicas lag
     if start < end:
-        await sweeper.submit(lambda tx: stretch(sweeper, tx, job, key, start, end, job.reads[key]))
+        claim = Claim(key, start, end, job.reads[key])
+        await sweeper.submit(lambda tx: uphold(sweeper, tx, job, [claim]))
 
 
 async def prove(sweeper: Sweeper, job: Round, cursors: Cursors, *, whole: bool = True) -> None:
@@ -75,16 +86,16 @@ def batched(keys: Sequence[Key]) -> Iterator[Sequence[Key]]:
 
 
 def _prove(sweeper: Sweeper, tx: Transaction, job: Round, keys: Sequence[Key]) -> None:
-    for key in keys:
-        stretch(sweeper, tx, job, key, job.reads[key].start, job.proven, job.reads[key])
+    uphold(sweeper, tx, job, [Claim(key, job.reads[key].start, job.proven, job.reads[key]) for key in keys])
 
 
 def _prove_whole(sweeper: Sweeper, tx: Transaction, job: Round, cursors: Cursors) -> None:
     """Prove the account as a whole, and resolve what this sweep explains."""
-    for ground in sweeper.grounds:
-        for name in DATASETS:
-            if ground.has(name) and (ground.market, name, "") not in job.reads:
-                _whole(sweeper, tx, job, cursors, ground, name)
+    claims = [
+        _whole(sweeper, tx, job, cursors, ground, name) for ground in sweeper.grounds for name in DATASETS
+        if ground.has(name) and (ground.market, name, "") not in job.reads
+    ]  # fmt: skip
+    uphold(sweeper, tx, job, [one for one in claims if one is not None])
     for kind in EXPLAINED:
         resolve(tx, sweeper.account, kind, None, job.now)
     for kind, names in ((UNCONFIRMED, job.fill_names()), (UNCONFIRMED_ORDER, job.order_names())):
@@ -94,14 +105,13 @@ def _prove_whole(sweeper: Sweeper, tx: Transaction, job: Round, cursors: Cursors
 
 
 def _whole(sweeper: Sweeper, tx: Transaction, job: Round, cursors: Cursors, ground: Ground,
-           name: str) -> None:  # fmt: skip
-    """Prove a dataset for the account as a whole, as far as its symbols are proven."""
+           name: str) -> Claim | None:  # fmt: skip
+    """Return what is proven of a dataset for the account as a whole, as far as its symbols are proven."""
     key = (ground.market, name, "")
     if name in (BALANCES, POSITIONS):
         # a snapshot proves its moment, not what was before
         known = cursors.get((name, ground.market, ""))
-        stretch(sweeper, tx, job, key, known[1] if known else job.proven, job.proven, job.snapshot)
-        return
+        return Claim(key, known[1] if known else job.proven, job.proven, job.snapshot)
     read = {symbol for market, dataset, symbol in job.reads if (market, dataset) == (ground.market, name)}
     start = sweeper.start(cursors, ground, name, "", job.now, timedelta(0))
     total = Read(start)
@@ -115,53 +125,60 @@ def _whole(sweeper: Sweeper, tx: Transaction, job: Round, cursors: Cursors, grou
     if name == FILLS or ground.sweepable() <= read | _refused(job, ground.market, name):
         # Every fill leaves a trace in what spans all symbols: income, or balances, which the ties judge
         # over what is proven. Symbols without a trace have no fills; the slow rounds look all the same.
-        stretch(sweeper, tx, job, key, start, job.proven, total)
-        return
-    _slowest(sweeper, tx, job, ground, name, total)
+        return Claim(key, start, job.proven, total)
+    return _slowest(sweeper, tx, job, ground, name, total)
 
 
-def _slowest(sweeper: Sweeper, tx: Transaction, job: Round, ground: Ground, name: str, total: Read) -> None:
-    """Prove as far as the symbol that was read longest ago: nothing tells which may have been left out."""
+def _slowest(sweeper: Sweeper, tx: Transaction, job: Round, ground: Ground, name: str,
+             total: Read) -> Claim | None:  # fmt: skip
+    """Claim as much as the symbol that was read longest ago: nothing tells which may have been left out."""
     proven = {
         symbol: stretch for (dataset, market, symbol), stretch in tx.cursors(sweeper.account).items()
         if (dataset, market) == (name, ground.market) and symbol
     }  # fmt: skip
     needed = ground.sweepable() - _refused(job, ground.market, name)
     if not needed or not needed <= proven.keys():
-        return
+        return None
     start = max(proven[symbol][0] for symbol in needed)
     end = min(proven[symbol][1] for symbol in needed)
-    if start < end:
-        stretch(sweeper, tx, job, (ground.market, name, ""), start, end, total)
+    return Claim((ground.market, name, ""), start, end, total) if start < end else None
 
 
 def _refused(job: Round, market: str, name: str) -> set[str]:
     return {symbol for m, dataset, symbol in job.refused if (m, dataset) == (market, name)}
 
 
-def stretch(sweeper: Sweeper, tx: Transaction, job: Round, key: Key, start: datetime, end: datetime,
-            read: Read | None, occasion: str = "") -> None:  # fmt: skip
-    """Add a stretch to the coverage, but for the holes that could not be read, with its evidence."""
-    account, (market, name, symbol) = sweeper.account, key
-    begin = start
-    for hole in _holes(job, key, end):
+def uphold(sweeper: Sweeper, tx: Transaction, job: Round, claims: Sequence[Claim]) -> None:
+    """Add stretches to the coverage, but for the holes that could not be read, and close the gaps in them."""
+    account = sweeper.account
+    tx.prove(account, [one for claim in claims for one in _proven(sweeper, tx, job, claim)], job.now)
+    open_ = {(gap.market, gap.dataset, gap.symbol) for gap in tx.open_gaps(account)}
+    for claim in claims:
+        market, name, symbol = claim.key
+        if (symbol or claim.occasion) and claim.key in open_:
+            begin = max([claim.start, *(hole.end for hole in _holes(job, claim.key, claim.end))])
+            if begin <= claim.end:
+                close_gaps(sweeper.recorder, tx, account, (name, market, symbol), (begin, claim.end), job.now)
+
+
+def _proven(sweeper: Sweeper, tx: Transaction, job: Round, claim: Claim) -> Iterator[Proven]:
+    """Yield what is proven of a claim: what its holes leave of it; they become gaps."""
+    account, (market, name, symbol) = sweeper.account, claim.key
+    begin, read = claim.start, claim.read
+    for hole in _holes(job, claim.key, claim.end):
         reason = f"{name}: {hole.reason}"
-        if not _grown(tx, account, key, reason, hole):
+        if not _grown(tx, account, claim.key, reason, hole):
             tx.open_gap(account, name, market, symbol, hole.start, reason, job.now, hole.end)
         if begin < hole.start:
-            tx.extend_coverage(account, name, market, symbol, begin, hole.start, job.now)
+            yield Proven(name, market, symbol, begin, hole.start)
         begin = max(begin, hole.end)
-    if begin > end:
+    if begin > claim.end:
         return
-    tx.extend_coverage(account, name, market, symbol, begin, end, job.now)
-    if symbol or occasion:
-        close_gaps(sweeper.recorder, tx, account, (name, market, symbol), (begin, end), job.now)
-    if read is not None:
-        by = Evidence(
-            sweep=occasion or job.priority.name.lower(), requests=",".join(sorted(read.requests)),
-            asked_by=" and ".join(sorted(read.asked_by, reverse=True)), calls=read.calls, rows=read.rows,
-        )  # fmt: skip
-        tx.add_evidence(account, name, market, symbol, begin, end, job.now, by)
+    by = None if read is None else Evidence(
+        sweep=claim.occasion or job.priority.name.lower(), requests=",".join(sorted(read.requests)),
+        asked_by=" and ".join(sorted(read.asked_by, reverse=True)), calls=read.calls, rows=read.rows,
+    )  # fmt: skip
+    yield Proven(name, market, symbol, begin, claim.end, by)
 
 
 def _grown(tx: Transaction, account: str, key: Key, reason: str, hole: Window) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import and_, delete, func, select, union_all, update
+from sqlalchemy import and_, func, select, union_all, update
 
 from accountd.core.changes import finding_name
 from accountd.core.noticed import CONFLICT
@@ -153,29 +153,6 @@ class Bookkeeping(Proving):
         self.connection.execute(update(gaps).where(gaps.c.gap_id == gap_id).values(to_time=to_time))
 
     # -- coverage
-
-    def extend_coverage(
-        self, account_id: str, dataset: str, market: str, symbol: str, from_time: datetime, to_time: datetime,
-        proven_at: datetime,
-    ) -> None:  # fmt: skip
-        """Add a proven stretch of time; stretches that touch or overlap become one."""
-        c = coverage.c
-        touching = and_(
-            c.account_id == account_id, c.dataset == dataset, c.market == market, c.symbol == symbol,
-            c.from_time <= to_time, c.to_time >= from_time,
-        )  # fmt: skip
-        found = self.connection.execute(select(c.from_time, c.to_time, c.proven_at).where(touching)).all()
-        start = min([from_time, *(row.from_time for row in found)])
-        end = max([to_time, *(row.to_time for row in found)])
-        if any(row.from_time != start for row in found):
-            self.connection.execute(delete(coverage).where(touching, c.from_time != start))
-        merged = upsert(self.connection, coverage).values(
-            account_id=account_id, dataset=dataset, market=market, symbol=symbol, from_time=start,
-            to_time=end, proven_at=max([proven_at, *(row.proven_at for row in found)]),
-        )  # fmt: skip
-        keys = [column.name for column in coverage.primary_key]
-        moved = {"to_time": merged.excluded.to_time, "proven_at": merged.excluded.proven_at}
-        self.connection.execute(merged.on_conflict_do_update(index_elements=keys, set_=moved))
 
     def cursors(self, account_id: str) -> dict[tuple[str, str, str], tuple[datetime, datetime]]:
         """Return the latest proven stretch of each (dataset, market, symbol)."""

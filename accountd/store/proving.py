@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Table, and_, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from accountd.store.tables import backfills, blind_windows, evidence, fill_corrections, fills, sessions, ties
+from accountd.store import proven
+from accountd.store.proven import Proven
+from accountd.store.tables import backfills, blind_windows, fill_corrections, fills, sessions, ties
 
 FOR_EVER = "older than the venue keeps"
 
 
 def upsert(connection: Connection, table: Table) -> Any:
     """Return an INSERT that knows ON CONFLICT in the dialect of the connection."""
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
-
-
-class Evidence(msgspec.Struct, kw_only=True):
-    """What a stretch of coverage was proven by: which requests, how asked, how many calls and rows.
-
-    ``asked_by`` is ``time``, ``id``, ``time and id`` or ``snapshot``; ``sweep`` says on what occasion.
-    """
-
-    sweep: str
-    requests: str
-    asked_by: str
-    calls: int
-    rows: int
+    return proven.upsert(connection.dialect.name, table)
 
 
 class Tie(msgspec.Struct, kw_only=True):
@@ -54,46 +42,11 @@ class Proving:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
-    # -- evidence
+    # -- coverage
 
-    def add_evidence(self, account_id: str, dataset: str, market: str, symbol: str, from_time: datetime,
-                     to_time: datetime, at: datetime, by: Evidence) -> None:  # fmt: skip
-        """Write down what a stretch was proven by.
-
-        One row a day (UTC) and occasion: a later sweep of the same day whose stretch touches is added to it.
-        """
-        c, day = evidence.c, at.replace(hour=0, minute=0, second=0, microsecond=0)
-        mine = and_(
-            c.account_id == account_id, c.dataset == dataset, c.market == market, c.symbol == symbol,
-            c.sweep == by.sweep,
-        )  # fmt: skip
-        touching = and_(mine, c.first_at >= day, c.from_time <= to_time, c.to_time >= from_time,
-                        c.requests == by.requests, c.asked_by == by.asked_by)  # fmt: skip
-        held = self.connection.execute(
-            select(c.first_at, c.from_time, c.to_time).where(touching).order_by(c.first_at.desc()).limit(1)
-        ).first()
-        if held is not None:
-            self.connection.execute(
-                update(evidence).where(mine, c.first_at == held.first_at).values(
-                    last_at=at, from_time=min(held.from_time, from_time), to_time=max(held.to_time, to_time),
-                    sweeps=c.sweeps + 1, calls=c.calls + by.calls, rows=c.rows + by.rows,
-                )
-            )  # fmt: skip
-            return
-        row = {
-            "account_id": account_id, "dataset": dataset, "market": market, "symbol": symbol,
-            "sweep": by.sweep, "first_at": at, "last_at": at, "from_time": from_time, "to_time": to_time,
-            "requests": by.requests, "asked_by": by.asked_by, "sweeps": 1, "calls": by.calls, "rows": by.rows,
-        }  # fmt: skip
-        fresh = upsert(self.connection, evidence).values(row)
-        keys = [column.name for column in evidence.primary_key]
-        self.connection.execute(fresh.on_conflict_do_update(
-            index_elements=keys,
-            set_={
-                "calls": c.calls + fresh.excluded.calls, "rows": c.rows + fresh.excluded.rows,
-                "sweeps": c.sweeps + 1,
-            },
-        ))  # fmt: skip
+    def prove(self, account_id: str, told: Sequence[Proven], at: datetime) -> None:
+        """Add proven stretches of time to the coverage, each with its evidence."""
+        proven.write(self.connection, account_id, told, at)
 
     # -- blind time
 

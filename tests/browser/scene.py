@@ -10,6 +10,7 @@ from accountd.core.health import AccountHealth, Health
 from accountd.core.states import State
 from accountd.store.engine import writer_engine
 from accountd.store.migrate import upgrade
+from accountd.store.proven import Proven
 from accountd.store.writer import Writer
 from tests.store.samples import balance, changes, event, fill, finding, order, position, transfer
 
@@ -106,9 +107,8 @@ class Scene:
             tx.write([made])
             tx.open_session(f"{account}-1", account, self.since)
             for dataset in DATASETS:
-                tx.extend_coverage(
-                    account, dataset, "usdm", "", self.since - HOUR, self.until - HOUR / 20, self.until
-                )  # fmt: skip
+                proven = Proven(dataset, "usdm", "", self.since - HOUR, self.until - HOUR / 20)
+                tx.prove(account, [proven], self.until)
         self.seq[account] = 1
 
     def _standing(self):

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from accountd.store.engine import reader_engine, reading, writer_engine
+from accountd.store.proven import Proven
 from accountd.store.writer import Writer
 from tests.store import samples
 
@@ -27,7 +28,7 @@ def history(record_url, shell, monkeypatch):
                             positions=[samples.position(quantity, **then)])
         ])  # fmt: skip
     with writer.begin() as tx:
-        tx.extend_coverage("main", "balances", "usdm", "", T0, T0 + HOUR, T0)
+        tx.prove("main", [Proven("balances", "usdm", "", T0, T0 + HOUR)], T0)
     writer.close()
     monkeypatch.setenv("ACCOUNTD_DATABASE_URL", record_url)
     return shell

@@ -12,6 +12,7 @@ import pytest
 from accountd.cli import audit as command
 from accountd.store.engine import writer_engine
 from accountd.store.migrate import upgrade
+from accountd.store.proven import Proven
 from accountd.store.writer import Writer
 from tests.cli.conftest import BORN
 from tests.journals import KEY, signed, tamper, write
@@ -27,7 +28,7 @@ def prove(url, account="main", skip=(), until=BORN + HOUR):
         with writer.begin() as tx:
             for dataset, market in command.expected()["binance-usdm"]:
                 if dataset not in skip:
-                    tx.extend_coverage(account, dataset, market, "", BORN, until, until)
+                    tx.prove(account, [Proven(dataset, market, "", BORN, until)], until)
     finally:
         writer.close()
 

@@ -14,6 +14,7 @@ from accountd.runtime import rounds, sweeper
 from accountd.runtime.budget import Priority
 from accountd.runtime.replay import Replay
 from accountd.store import tables
+from accountd.store.proven import Proven
 from accountd.store.writer import Writer
 from tests.coinm_world import CoinmWorld
 from tests.sampling import Sampler, told
@@ -193,7 +194,7 @@ async def test_an_old_wrong_proof_is_called_broken(sqlite_url):
         edge = runner.rest.clock.now()
         for name in ("fills", "orders", "transfers"):
             await runner.sweeper.submit(
-                lambda tx, name=name: tx.extend_coverage("main", name, "usdm", "", edge, edge + HOUR, edge)
+                lambda tx, name=name: tx.prove("main", [Proven(name, "usdm", "", edge, edge + HOUR)], edge)
             )
         world.faults.inject("drop", p=1, seconds=0.5)
         await world.trade(10, rate=40)

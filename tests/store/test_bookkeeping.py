@@ -8,6 +8,7 @@ from sqlalchemy import text
 from accountd.core.changes import Wanted
 from accountd.store import queries
 from accountd.store.engine import reading
+from accountd.store.proven import Proven
 from tests.store.conftest import NOW
 from tests.store.samples import T0, changes, fill, finding, order, transfer
 
@@ -110,10 +111,9 @@ def test_coverage_merges_what_touches(writer, stretches, merged):
     """Proven stretches that touch or overlap become one; others stay apart."""
     with writer.begin() as tx:
         for n, (start, end) in enumerate(stretches):
-            tx.extend_coverage(
-                "main", "fills", "usdm", "BTCUSDT", T0 + start * MIN, T0 + end * MIN, NOW + n * MIN
-            )
-        tx.extend_coverage("main", "orders", "usdm", "BTCUSDT", T0, T0 + MIN, NOW)
+            proven = Proven("fills", "usdm", "BTCUSDT", T0 + start * MIN, T0 + end * MIN)
+            tx.prove("main", [proven], NOW + n * MIN)
+        tx.prove("main", [Proven("orders", "usdm", "BTCUSDT", T0, T0 + MIN)], NOW)
         rows = queries.coverage(tx.connection, queries.Filter(symbol="BTCUSDT"))
         found = [(row["from_time"], row["to_time"]) for row in rows if row["dataset"] == "fills"]
         assert found == [(T0 + start * MIN, T0 + end * MIN) for start, end in merged]

@@ -7,6 +7,7 @@ import pytest
 
 from accountd.store.checks import Checks
 from accountd.store.engine import reader_engine, reading, writer_engine
+from accountd.store.proven import Proven
 from accountd.store.tables import findings
 from accountd.store.writer import Writer
 from tests.store import samples
@@ -31,7 +32,7 @@ class Book:
         """Add coverage."""
         with self.writer.begin() as tx:
             for name in datasets or ("orders", "fills", "transfers", "balances", "positions"):
-                tx.extend_coverage("main", name, self.market, "", start, end, end)
+                tx.prove("main", [Proven(name, self.market, "", start, end)], end)
 
     def add(self, **rows):
         """Write rows."""

@@ -1,5 +1,6 @@
 """What is kept about proofs: evidence, the history of findings, corrections of fills, what is not proven."""
 
+import random
 from datetime import timedelta
 
 import pytest
@@ -8,8 +9,8 @@ from sqlalchemy import select, text
 from accountd.core.changes import FillCorrection
 from accountd.errors import DatabaseError
 from accountd.store.engine import writer_engine
-from accountd.store.proving import Evidence
-from accountd.store.tables import blind_windows, evidence, fill_corrections, finding_history
+from accountd.store.proven import Evidence, Proven
+from accountd.store.tables import blind_windows, coverage, evidence, fill_corrections, finding_history
 from accountd.store.writer import Writer
 from tests.store import samples
 
@@ -81,13 +82,45 @@ def test_evidence_grows_by_the_day(writer):
     with writer.begin() as tx:
         for n in range(3):
             start = T0 + n * HOUR
-            tx.add_evidence("main", "fills", "usdm", "BTCUSDT", start, start + HOUR, start + HOUR, by)
+            tx.prove("main", [Proven("fills", "usdm", "BTCUSDT", start, start + HOUR, by)], start + HOUR)
         day = T0 + timedelta(days=1)
-        tx.add_evidence("main", "fills", "usdm", "BTCUSDT", T0 + 3 * HOUR, day, day, by)
-        tx.add_evidence("main", "fills", "usdm", "BTCUSDT", T0 - 9 * HOUR, T0 - 8 * HOUR, T0, by)
+        tx.prove("main", [Proven("fills", "usdm", "BTCUSDT", T0 + 3 * HOUR, day, by)], day)
+        tx.prove("main", [Proven("fills", "usdm", "BTCUSDT", T0 - 9 * HOUR, T0 - 8 * HOUR, by)], T0)
     told = sorted(rows(writer, evidence), key=lambda row: row["from_time"])
     assert [(row["sweeps"], row["calls"], row["rows"]) for row in told] == [(1, 2, 5), (3, 6, 15), (1, 2, 5)]
     assert (told[1]["from_time"], told[1]["to_time"]) == (T0, T0 + 3 * HOUR)
+
+
+def told_at_random(rng):
+    """Make stretches of a few datasets and symbols, by one of two means or by none."""
+    means = [
+        Evidence(sweep=sweep, requests="fills", asked_by=how, calls=1, rows=rng.randrange(5))
+        for sweep, how in (("sweep", "time"), ("sweep", "id"), ("backfill", "time"))
+    ]
+    for _ in range(12):
+        start = T0 + rng.randrange(40) * HOUR / 10
+        end = start + rng.randrange(10) * HOUR / 10
+        yield Proven(rng.choice(("fills", "orders")), "usdm", rng.choice(("", "BTCUSDT", "ETHUSDT")),
+                     start, end, rng.choice([None, *means]))  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_stretches_written_together_are_those_written_one_by_one(writer, seed):
+    """However many a sweep proves at once, coverage and evidence come out the same."""
+    writer.open_account("other", "other", "binance-usdm", "live", T0)
+    rng = random.Random(seed)
+    for n in range(3):
+        told, at = list(told_at_random(rng)), T0 + n * HOUR
+        with writer.begin() as tx:
+            tx.prove("main", told, at)
+            for one in told:
+                tx.prove("other", [one], at)
+    for table in (coverage, evidence):
+        kept = {"main": [], "other": []}
+        for row in rows(writer, table):
+            row = dict(row)
+            kept[row.pop("account_id")].append(str(sorted(row.items())))
+        assert sorted(kept["main"]) == sorted(kept["other"]) != []
 
 
 def test_blind_time(writer):
@@ -110,8 +143,8 @@ def test_blind_time(writer):
 def test_what_is_not_proven(writer):
     """Open gaps, the time since the last proof, and datasets without any proof make up `unproven`."""
     with writer.begin() as tx:
-        tx.extend_coverage("main", "fills", "usdm", "", T0, T0 + HOUR, T0)
-        tx.extend_coverage("main", "fills", "usdm", "BTCUSDT", T0, T0 + 2 * HOUR, T0)
+        tx.prove("main", [Proven("fills", "usdm", "", T0, T0 + HOUR)], T0)
+        tx.prove("main", [Proven("fills", "usdm", "BTCUSDT", T0, T0 + 2 * HOUR)], T0)
         tx.open_gap("main", "fills", "usdm", "", T0 - HOUR, "older than the venue keeps", T0, T0)
         found = tx.connection.execute(text("SELECT dataset, reason FROM unproven ORDER BY dataset, reason"))
         told = [tuple(row) for row in found]

@@ -13,6 +13,7 @@ from accountd.core.alerts import OutboxRow
 from accountd.errors import DatabaseError, DatabaseGone, QueryRefused
 from accountd.store import queries
 from accountd.store.engine import reader_engine, reading
+from accountd.store.proven import Proven
 from accountd.store.queries import Filter
 from accountd.store.select import run_select
 from tests.store.conftest import NOW
@@ -44,7 +45,7 @@ def record(writer):
         tx.open_gap("main", "fills", "usdm", "", T0, "lost", NOW)
         tx.open_gap("main", "orders", "usdm", "", T0, "lost", NOW)
         tx.close_gaps("main", "orders", "usdm", None, T0 + HOUR, NOW)
-        tx.extend_coverage("main", "fills", "usdm", "", T0, T0 + HOUR, NOW)
+        tx.prove("main", [Proven("fills", "usdm", "", T0, T0 + HOUR)], NOW)
     return writer
 
 

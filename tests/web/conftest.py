@@ -13,6 +13,7 @@ from accountd.core.states import State
 from accountd.runtime.metrics import Metrics
 from accountd.store.engine import writer_engine
 from accountd.store.migrate import upgrade
+from accountd.store.proven import Proven
 from accountd.store.writer import Writer
 from accountd.web import app
 from tests.store.samples import balance, changes, event, fill, finding, order, position, transfer
@@ -61,7 +62,7 @@ def fill_in(writer):
         tx.open_gap("main", "fills", "usdm", "", T0, "connection lost", NOW)
         tx.open_gap("main", "orders", "usdm", "", T0, "connection lost", NOW)
         tx.close_gaps("main", "orders", "usdm", None, T0 + HOUR, NOW)
-        tx.extend_coverage("main", "fills", "usdm", "", T0 - HOUR, T0 + HOUR, NOW)
+        tx.prove("main", [Proven("fills", "usdm", "", T0 - HOUR, T0 + HOUR)], NOW)
 
 
 def two_accounts(url):

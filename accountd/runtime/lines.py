@@ -9,7 +9,7 @@ from accountd.core.told import Telling
 from accountd.runtime.batch import Batch, Job
 
 BATCH = 1_000  # what one transaction takes at most
-SHARED = 100  # ... where several accounts share the writer: a fill waits for the transaction under way
+SHARED = 40  # ... where several accounts share the writer: a fill waits for the transaction under way
 HOUSE = ""  # the line of bookkeeping that concerns no account: deliveries, conditions, prices
 
 

@@ -10,7 +10,7 @@ import hmac
 import json
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from urllib.parse import parse_qs, urlsplit
 
 import uvicorn
@@ -71,6 +71,7 @@ class Exchange:
         self.used, self.minute, self.over = 0, 0, 0
         self.wrong = []  # what no client may do
         self.spent = {}
+        self.full = Counter()  # answers that hold all that was asked for, and perhaps not all that there is
         self.out = asyncio.Queue()
 
     async def __aenter__(self):
@@ -250,7 +251,10 @@ class Exchange:
             if span < 0 or (span >= 7 * DAY and path != "/fapi/v1/income"):
                 raise Refused(400, -1127, "More than 168 hours between startTime and endTime.")
         name = path.rpartition("/")[2]
-        return getattr(self, f"_{name}")(told)
+        answer = getattr(self, f"_{name}")(told)
+        if isinstance(answer, list) and len(answer) >= int(told.get("limit", 500)):
+            self.full[name] += 1
+        return answer
 
     def _check(self, query, told, headers):
         if headers.get("x-mbx-apikey") != KEY:

@@ -130,6 +130,8 @@ def succeed(told: Balance | Position, held: Balance | Position | None) -> None:
 
 def settle(held: Any, told: Any) -> None:
     """Let a balance or position that was told again be as of the later telling."""
+    if (held.as_of, held.seen_at) != (told.as_of, told.seen_at):
+        held.past = ()  # was told of another instant
     held.as_of, held.seen_at = told.as_of, told.seen_at
     if isinstance(held, Position) and told.unrealized_pnl is not None:
         held.unrealized_pnl = told.unrealized_pnl  # moves with the mark price: no change of belief

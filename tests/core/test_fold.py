@@ -4,6 +4,7 @@ import copy
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -229,6 +230,15 @@ def test_same_millisecond_keeps_the_order_of_the_stream():
     rest.told[0].source = REST
     Fold(beliefs, BORN).run([rest])
     assert beliefs.balances[("usdm", "USDT")].total == 7
+
+
+@pytest.mark.parametrize("told", [balance, position])
+def test_an_amount_of_an_earlier_instant_may_come_back(told):
+    """What was told of one millisecond says nothing about duplicates of the next one."""
+    beliefs = Beliefs("main", 0, journal.GENESIS)
+    Fold(beliefs, BORN).run([told(5, "100"), told(5, "90"), told(6, "90"), told(6, "100")])
+    (held,) = (*beliefs.balances.values(), *beliefs.positions.values())
+    assert (held.total if isinstance(held, Balance) else held.quantity) == 100
 
 
 def test_history_does_not_ring_as_new():

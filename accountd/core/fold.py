@@ -9,19 +9,13 @@ from typing import Any
 
 from accountd.core import journal, merge, noticed, ringing
 from accountd.core.beliefs import AMENDED, PREVENTED, Beliefs, event_key, order_key
-from accountd.core.changes import (
-    Changes,
-    Finding,
-    JournalRow,
-    OrderEvent,
-    OrderKey,
-    finding_name,
-)
+from accountd.core.changes import Changes, Finding, JournalRow, OrderEvent, OrderKey, finding_name
 from accountd.core.lifecycle import is_final
 from accountd.core.told import (
     BALANCES,
     POSITIONS,
     REST,
+    STREAM,
     Absent,
     Balance,
     Fill,
@@ -29,6 +23,7 @@ from accountd.core.told import (
     Notice,
     Order,
     Position,
+    Said,
     Snapshot,
     SymbolConfig,
     Telling,
@@ -60,6 +55,7 @@ class Fold:
         self.telling: Telling
         self.changed = False
         self.seen: list[tuple[Any, Any]] = []
+        self.said: Said | None = None
         self.seq = 0
 
     def run(self, tellings: Sequence[Telling]) -> Changes:
@@ -68,6 +64,7 @@ class Fold:
         salts = self.salts(size * len(tellings))  # at once: each call gives the interpreter lock away
         for n, telling in enumerate(tellings):
             self.telling, self.changed, self.seen = telling, False, []
+            self.said = None
             self.seq = self.changes.seq + 1
             for told in telling.told:
                 TELL[type(told)](self, told)
@@ -75,7 +72,7 @@ class Fold:
                 noticed.review(self)
             if telling.keep or self.changed:
                 for held, told_again in self.seen:
-                    merge.settle(held, told_again)
+                    merge.settle(held, told_again, ())
                 self._journal(telling, salts[n * size : (n + 1) * size])
         self.beliefs.seq, self.beliefs.head = self.changes.seq, self.changes.head
         self.beliefs.trim()
@@ -235,11 +232,18 @@ class Fold:
 
     # -- balances, positions
 
+    def _said(self) -> Said:
+        """Return all amounts of an event: by them it is known again. A page is no event."""
+        if self.said is None:
+            told = self.telling.told if self.telling.source == STREAM else ()
+            self.said = tuple(one for one in told if isinstance(one, (Balance, Position)))
+        return self.said
+
     def _balance(self, told: Balance) -> None:
         key = (told.market, told.asset)
         held = self.beliefs.balances.get(key)
         self.beliefs.doubts.hear(self.telling, ("balance", *key), told, held, self.seq)
-        if held is not None and not merge.newer(told, held):
+        if held is not None and not merge.newer(told, held, self._said()):
             return
         if held is not None and merge.same_balance(held, told):
             self._seen_again(held, told)
@@ -248,7 +252,7 @@ class Fold:
                 self.changed = True
             return
         told = merge.frozen(told)
-        merge.succeed(told, held)
+        merge.succeed(told, held, self._said())
         told.n = 1 if held is None else held.n + 1
         told.updated_at, told.source, told.journal_seq = told.as_of, self.telling.source, self.seq
         self.beliefs.balances[key] = told
@@ -266,7 +270,7 @@ class Fold:
                 return  # flat, and never held
             self._put_position(merge.frozen(told), None)
             return
-        if not merge.newer(told, held):
+        if not merge.newer(told, held, self._said()):
             return
         merged = merge.position(held, told)
         if merge.same_position(held, merged):
@@ -279,14 +283,14 @@ class Fold:
         if self.telling.source == REST:
             self.seen.append((held, told))
         else:
-            merge.settle(held, told)
+            merge.settle(held, told, self._said())
 
     def _put_position(self, position: Position, held: Position | None) -> None:
         key = (position.market, position.symbol, position.position_side)
         leverage, margin = self.beliefs.configs.get(key[:2], (None, None))
         position.leverage = leverage if position.leverage is None else position.leverage
         position.margin_type = margin if position.margin_type is None else position.margin_type
-        merge.succeed(position, held)
+        merge.succeed(position, held, self._said())
         position.n = 1 if held is None else held.n + 1
         position.updated_at, position.source = position.as_of, self.telling.source
         position.journal_seq = self.seq

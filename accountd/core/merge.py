@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
 from accountd.core.lifecycle import supersedes
 from accountd.core.money import money_text
-from accountd.core.told import STREAM, Balance, Fill, Order, Position
+from accountd.core.told import STREAM, Balance, Fill, Order, Position, Said
 
 T = TypeVar("T", bound=msgspec.Struct)
 _ZERO = Decimal(0)
@@ -106,12 +106,13 @@ def told_name(told: Fill) -> str:
     return sha256("\x00".join((*words, told.traded_at.isoformat())).encode()).hexdigest()[:16]
 
 
-def newer(told: Balance | Position, held: Balance | Position) -> bool:
+def newer(told: Balance | Position, held: Balance | Position, said: Said) -> bool:
     """Say whether a telling of a balance or position is later than what is held, by venue time.
 
     Two stream events may share every millisecond that they carry; a connection delivers them in order,
     so the one that comes second is the later one, unless it was told before (two sockets overlap while
-    one takes over from the other). A sweep corrects what was reordered on its way.
+    one takes over from the other). ``said`` tells them apart: all amounts of the event, or nothing where
+    it is no event. A sweep corrects what was reordered on its way.
     """
     if told.as_of != held.as_of:
         return told.as_of > held.as_of
@@ -119,27 +120,22 @@ def newer(told: Balance | Position, held: Balance | Position) -> bool:
         return False
     if held.seen_at is None or told.seen_at != held.seen_at:
         return held.seen_at is None or told.seen_at > held.seen_at
-    return told.source == STREAM and held.source == STREAM and _amount(told) not in held.past
+    return bool(said) and held.source == STREAM and said not in held.past
 
 
-def succeed(told: Balance | Position, held: Balance | Position | None) -> None:
+def succeed(told: Balance | Position, held: Balance | Position | None, said: Said) -> None:
     """Let a telling remember what else was told of its own instant."""
     same = held is not None and (held.as_of, held.seen_at) == (told.as_of, told.seen_at)
-    told.past = (*held.past, _amount(held)) if held is not None and same else ()
+    told.past = (*held.past, said) if held is not None and same else (said,)
 
 
-def settle(held: Any, told: Any) -> None:
+def settle(held: Balance | Position, told: Balance | Position, said: Said) -> None:
     """Let a balance or position that was told again be as of the later telling."""
-    if (held.as_of, held.seen_at) != (told.as_of, told.seen_at):
-        held.past = ()  # was told of another instant
+    same = (held.as_of, held.seen_at) == (told.as_of, told.seen_at)
+    held.past = (*held.past, said) if same else (said,)
     held.as_of, held.seen_at = told.as_of, told.seen_at
-    if isinstance(held, Position) and told.unrealized_pnl is not None:
+    if isinstance(held, Position) and isinstance(told, Position) and told.unrealized_pnl is not None:
         held.unrealized_pnl = told.unrealized_pnl  # moves with the mark price: no change of belief
-
-
-def _amount(thing: Balance | Position) -> Decimal:
-    amount = thing.total if isinstance(thing, Balance) else thing.quantity
-    return _ZERO if amount is None else amount
 
 
 def same_balance(held: Balance, told: Balance) -> bool:

@@ -22,6 +22,7 @@ TRANSFERS = "transfers"
 BALANCES = "balances"
 POSITIONS = "positions"
 DATASETS = (ORDERS, ALGO_ORDERS, FILLS, TRANSFERS, BALANCES, POSITIONS)
+Said = tuple[Any, ...]  # the amounts of one event, as told
 
 
 class Order(msgspec.Struct, kw_only=True, gc=False):
@@ -99,7 +100,7 @@ class Balance(msgspec.Struct, kw_only=True, gc=False):
     seen_at: datetime | None = None  # ties on as_of: when the venue made the message
     source: str = STREAM
     n: int = 0  # held: rows in balance_history
-    past: tuple[Decimal, ...] = ()  # held: other amounts told of the very same instant
+    past: tuple[Said, ...] = ()  # held: what was told of the very same instant
     journal_seq: int = 0
 
 
@@ -121,7 +122,7 @@ class Position(msgspec.Struct, kw_only=True, gc=False):
     seen_at: datetime | None = None
     source: str = STREAM
     n: int = 0
-    past: tuple[Decimal, ...] = ()  # held: other quantities told of the very same instant
+    past: tuple[Said, ...] = ()
     journal_seq: int = 0
 
 

@@ -241,6 +241,24 @@ def test_an_amount_of_an_earlier_instant_may_come_back(told):
     assert (held.total if isinstance(held, Balance) else held.quantity) == 100
 
 
+@pytest.mark.parametrize("told", [balance, position])
+def test_an_amount_may_come_back_within_its_instant(told):
+    """A burst buys and sells in one millisecond: an event counts as told before only if all of it was."""
+    fees = [
+        Balance(market="usdm", asset="BNB", total=Decimal(n), as_of=at(5), seen_at=at(5)) for n in (9, 8, 7)
+    ]
+    events = [told(5, "100"), told(5, "90"), told(5, "100")]
+    for event, fee in zip(events, fees, strict=True):
+        event.told.append(fee)
+    beliefs = Beliefs("main", 0, journal.GENESIS)
+    Fold(beliefs, BORN).run(events)
+    for again in ([], events[1:2], events):  # a second socket tells some of them once more
+        Fold(beliefs, BORN).run(again)
+        assert beliefs.balances[("usdm", "BNB")].total == 7
+        held = beliefs.balances.get(("usdm", "USDT")) or beliefs.positions[("usdm", "BTCUSDT", "BOTH")]
+        assert (held.total if isinstance(held, Balance) else held.quantity) == 100
+
+
 def test_history_does_not_ring_as_new():
     """What happened before the account's first start is marked as backfill."""
     beliefs = Beliefs("main", 0, journal.GENESIS)

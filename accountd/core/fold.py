@@ -233,10 +233,10 @@ class Fold:
     # -- balances, positions
 
     def _said(self) -> Said:
-        """Return all amounts of an event: by them it is known again. A page is no event."""
+        """Return who tells an event, and all its amounts: by them it is known again. A page is no event."""
         if self.said is None:
-            told = self.telling.told if self.telling.source == STREAM else ()
-            self.said = tuple(one for one in told if isinstance(one, (Balance, Position)))
+            amounts = (one for one in self.telling.told if isinstance(one, (Balance, Position)))
+            self.said = (self.telling.session_id, *amounts) if self.telling.source == STREAM else ()
         return self.said
 
     def _balance(self, told: Balance) -> None:

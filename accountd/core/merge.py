@@ -12,7 +12,7 @@ import msgspec
 
 from accountd.core.lifecycle import supersedes
 from accountd.core.money import money_text
-from accountd.core.told import STREAM, Balance, Fill, Order, Position, Said
+from accountd.core.told import Balance, Fill, Order, Position, Said
 
 T = TypeVar("T", bound=msgspec.Struct)
 _ZERO = Decimal(0)
@@ -110,9 +110,9 @@ def newer(told: Balance | Position, held: Balance | Position, said: Said) -> boo
     """Say whether a telling of a balance or position is later than what is held, by venue time.
 
     Two stream events may share every millisecond that they carry; a connection delivers them in order,
-    so the one that comes second is the later one, unless it was told before (two sockets overlap while
-    one takes over from the other). ``said`` tells them apart: all amounts of the event, or nothing where
-    it is no event. A sweep corrects what was reordered on its way.
+    so the one that comes second is the later one, unless another connection told it before (two overlap
+    while one takes over from the other). ``said`` tells them apart: the session and all amounts of the
+    event, or nothing where it is no event. A sweep corrects what was reordered or told twice on its way.
     """
     if told.as_of != held.as_of:
         return told.as_of > held.as_of
@@ -120,7 +120,9 @@ def newer(told: Balance | Position, held: Balance | Position, said: Said) -> boo
         return False
     if held.seen_at is None or told.seen_at != held.seen_at:
         return held.seen_at is None or told.seen_at > held.seen_at
-    return bool(said) and held.source == STREAM and said not in held.past
+    if not said or not any(held.past):
+        return False
+    return not any(one[1:] == said[1:] and one[:1] != said[:1] for one in held.past)
 
 
 def succeed(told: Balance | Position, held: Balance | Position | None, said: Said) -> None:

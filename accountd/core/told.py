@@ -22,7 +22,7 @@ TRANSFERS = "transfers"
 BALANCES = "balances"
 POSITIONS = "positions"
 DATASETS = (ORDERS, ALGO_ORDERS, FILLS, TRANSFERS, BALANCES, POSITIONS)
-Said = tuple[Any, ...]  # the amounts of one event, as told
+Said = tuple[Any, ...]  # a session, and the amounts of one event as it told them
 
 
 class Order(msgspec.Struct, kw_only=True, gc=False):

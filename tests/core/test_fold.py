@@ -219,11 +219,17 @@ def test_absent_position_is_flat():
     assert beliefs.positions[("usdm", "BTCUSDT", "BOTH")].quantity == 0
 
 
+def elsewhere(event):
+    """Let a second connection tell an event."""
+    event.session_id = "second"
+    return event
+
+
 def test_same_millisecond_keeps_the_order_of_the_stream():
     """Of two stream events that share every timestamp, the second is the later one; REST is no tie-break."""
     beliefs = run([*lifecycle([1], "FILLED"), balance(100, 5), balance(100, 7)])[2]
     assert beliefs.balances[("usdm", "USDT")].total == 7
-    again = Fold(beliefs, BORN).run([balance(100, 5), balance(100, 7)])  # a second socket tells both again
+    again = Fold(beliefs, BORN).run([elsewhere(balance(100, 5)), elsewhere(balance(100, 7))])
     assert beliefs.balances[("usdm", "USDT")].total == 7
     assert not again.alerts
     rest = balance(100, 6, REST)
@@ -242,20 +248,25 @@ def test_an_amount_of_an_earlier_instant_may_come_back(told):
 
 
 @pytest.mark.parametrize("told", [balance, position])
-def test_an_amount_may_come_back_within_its_instant(told):
-    """A burst buys and sells in one millisecond: an event counts as told before only if all of it was."""
-    fees = [
-        Balance(market="usdm", asset="BNB", total=Decimal(n), as_of=at(5), seen_at=at(5)) for n in (9, 8, 7)
-    ]
-    events = [told(5, "100"), told(5, "90"), told(5, "100")]
-    for event, fee in zip(events, fees, strict=True):
-        event.told.append(fee)
+def test_a_page_before_it_changes_nothing_about_the_events_of_an_instant(told):
+    """An order is placed and filled at once: the first event tells what the last page told."""
+    page = told(1, "100", REST)
+    page.told[0].source, page.told[0].seen_at = REST, None
     beliefs = Beliefs("main", 0, journal.GENESIS)
-    Fold(beliefs, BORN).run(events)
-    for again in ([], events[1:2], events):  # a second socket tells some of them once more
-        Fold(beliefs, BORN).run(again)
-        assert beliefs.balances[("usdm", "BNB")].total == 7
-        held = beliefs.balances.get(("usdm", "USDT")) or beliefs.positions[("usdm", "BTCUSDT", "BOTH")]
+    Fold(beliefs, BORN).run([page, told(5, "100"), told(5, "90")])
+    (held,) = (*beliefs.balances.values(), *beliefs.positions.values())
+    assert (held.total if isinstance(held, Balance) else held.quantity) == 90
+
+
+@pytest.mark.parametrize("told", [balance, position])
+def test_an_amount_may_come_back_within_its_instant(told):
+    """A burst buys and sells at once; a second connection that tells some of it again adds nothing."""
+    events = [told(5, "100"), told(5, "90"), told(5, "100")]
+    beliefs = Beliefs("main", 0, journal.GENESIS)
+    Fold(beliefs, BORN).run(copy.deepcopy(events))
+    for again in ([], events[1:2], events):
+        Fold(beliefs, BORN).run([elsewhere(copy.deepcopy(one)) for one in again])
+        (held,) = (*beliefs.balances.values(), *beliefs.positions.values())
         assert (held.total if isinstance(held, Balance) else held.quantity) == 100
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from accountd.core.told import Fill, Order, Position
+from accountd.core.told import Balance, Fill, Order, Position
 from accountd.runtime.omissions import WAIT, Omissions
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -92,3 +92,28 @@ def test_a_venue_that_dates_the_halves_differently_is_left_alone():
     """Where nothing matches, nothing is hinted at: a hint costs weight."""
     omissions = heard(*(fill(n) for n in range(10)), *(position(n) for n in range(20, 30)))
     assert omissions.due(WAIT + 1) == (set(), False)
+
+
+def balance(total, ms=0):
+    """Return a balance as of some milliseconds after the start."""
+    at = AT + timedelta(milliseconds=ms)
+    return Balance(market="spot", asset="A", total=Decimal(total), as_of=at, seen_at=at)
+
+
+@pytest.mark.parametrize(
+    ("told", "due"),
+    [
+        ([balance(5), balance(4), balance(5)], True),  # it came back, or the first was told twice
+        ([balance(5), balance(5), balance(4), balance(4)], False),
+        ([balance(5), balance(4), balance(3)], False),
+        ([balance(5), balance(4), balance(5), balance(4, 1)], False),  # a later instant says which it is
+        ([balance(4, 1), balance(5), balance(4), balance(5), balance(4, 1)], False),  # of an earlier instant
+        ([balance(5, 1), balance(4, 1), balance(3), balance(5, 1)], True),
+    ],
+)
+def test_an_amount_that_comes_back_within_its_instant(told, due):
+    """Nothing in the stream says whether the last of them is a duplicate: a look over REST does, once."""
+    omissions = heard(*told)
+    assert omissions.due(WAIT) == (set(), False)
+    assert omissions.due(WAIT + 0.1) == (set(), due)
+    assert omissions.due(WAIT + 0.1) == (set(), False)

@@ -105,3 +105,18 @@ async def test_a_stream_that_cannot_be_trusted(sqlite_url, tmp_path):
         life(exchange)
         await world.agreed(30)
         await world.rang()
+
+
+async def test_an_event_that_is_told_once_more_behind_the_next(sqlite_url, tmp_path):
+    """Of one millisecond, and nothing later: only REST can say that it is no news."""
+    exchange = SecondSpot()
+    ledger, quiet = exchange.ledger, {"SWEEP_INTERVAL": "1h", "STALE_AFTER": "1h"}
+    async with SecondWorld(sqlite_url, exchange, tmp_path, **quiet) as world:
+        ledger.frozen = ledger.now()
+        order = ledger.place("BTCUSDT", "BUY", "0.002", "50000")
+        again = ledger.position(["BTC", "USDT", "BNB"])
+        ledger.finish(order)
+        exchange.push(again)
+        ledger.frozen = None
+        await world.until(lambda: world.differences())
+        await world.agreed(15)

@@ -165,6 +165,7 @@ class Duties:
         """Read the income that executions leave: no stream tells it, and the slow sweep is far."""
         pause = max(INCOME_EVERY, (self.settings.sweep_interval / INCOME_SHARE).total_seconds())
         await self._until_transfer(pause)  # the sweep that led to LIVE has just read it
+        wait = INCOME_EVERY
         while True:
             await self.intake.income_due.wait()
             await self.clock.sleep(HINT_WAIT)
@@ -175,14 +176,19 @@ class Duties:
             balances, self.intake.balances_due = self.intake.balances_due, False
             try:
                 done = await self.sweeper.transfers(priority, balances=balances)
-                if done.postponed and left:  # what waited for weight is asked for soon
-                    self.intake.money_left = True
-                    self.intake.income_due.set()
-                    await self.clock.sleep(INCOME_EVERY)
-                    continue
+                again = done.postponed and left  # what waited for weight is asked for soon
+                balances, wait = False, INCOME_EVERY
             except VenueError as error:
                 self._tolerate("income sweep failed", error)
-            await self._until_transfer(pause)
+                again = True
+            if not again:
+                await self._until_transfer(pause)
+                continue
+            self.intake.money_left |= left
+            self.intake.balances_due |= balances
+            self.intake.income_due.set()
+            await self.clock.sleep(wait)
+            wait = min(2 * wait, pause)
 
     async def _until_transfer(self, left: float) -> None:
         """Wait so many seconds, or until the stream hints at a movement of money."""

@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from accountd.errors import VenueUnavailable
+from accountd.runtime import duties
 from accountd.store import tables
 from tests.runtime.test_second_spot import life
 from tests.second_spot_exchange import SecondSpot
@@ -120,3 +122,24 @@ async def test_an_event_that_is_told_once_more_behind_the_next(sqlite_url, tmp_p
         ledger.frozen = None
         await world.until(lambda: world.differences())
         await world.agreed(15)
+
+
+async def test_a_history_that_fails_after_a_hint_is_asked_again(sqlite_url, tmp_path, monkeypatch):
+    """A deposit is told while REST is down: it does not wait for the next sweep."""
+    monkeypatch.setattr(duties, "INCOME_EVERY", 0.3)
+    exchange, quiet = SecondSpot(), {"SWEEP_INTERVAL": "1h", "STALE_AFTER": "1h"}
+    async with SecondWorld(sqlite_url, exchange, tmp_path, **quiet) as world:
+        exchange.ledger.deposit("ETH", "0.5")
+        await world.agreed(15)
+        sweeper = world.daemon.runners[0].sweeper
+        read, down = sweeper.transfers, [VenueUnavailable("down")] * 2
+
+        async def transfers(*args, **more):
+            if down:
+                raise down.pop()
+            return await read(*args, **more)
+
+        monkeypatch.setattr(sweeper, "transfers", transfers)
+        exchange.ledger.deposit("ETH", "1.25")
+        await world.agreed(15)
+        assert down == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import deque
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,7 +13,7 @@ import structlog
 from accountd.core.beliefs import Recent
 from accountd.core.told import Fill
 from accountd.errors import DatabaseError, Fenced, RecordRefused
-from accountd.runtime.backoff import ConnectBudget
+from accountd.runtime.backoff import Backoff, ConnectBudget
 from accountd.runtime.clock import Clock
 from accountd.runtime.lines import HOUSE
 from accountd.runtime.market_feed import Feed
@@ -66,14 +67,20 @@ class Markets:
         return self.settings.market.prices or bool(self._named)
 
     async def run(self) -> None:
-        """Follow until cancelled; a bug met here must not end the accounts."""
+        """Follow until cancelled; a bug met here ends neither the accounts nor, for good, the market."""
         if not self.active:
             return
-        try:
-            await self._follow()
-        except Exception:
-            log.exception("market streams broke")
-            self.metrics.market_dropped.inc()
+        backoff = Backoff(self.settings.reconnect_max, random.Random())
+        while True:
+            started = self.clock.monotonic()
+            try:
+                await self._follow()
+            except Exception:  # whatever it was: it is said, and the streams begin anew
+                log.exception("market streams broke")
+                self.metrics.market_dropped.inc()
+            self.feeds.clear()
+            self._wanted.clear()
+            await self.clock.sleep(backoff.next(self.clock.monotonic() - started))
 
     async def _follow(self) -> None:
         for named in sorted(self._named):

@@ -233,3 +233,30 @@ def test_every_official_sample_is_understood(sample):
         assert (str(heard.price), str(heard.quantity)) == (data["p"], data["q"])
     if data.get("e") == "kline":
         assert str(heard.candle.close) == data["k"]["c"]
+
+
+async def test_a_bug_ends_no_market_for_good(sqlite_url, tmp_path, monkeypatch):
+    """Whatever breaks while prices are taken or written, the streams begin anew."""
+    async with following(sqlite_url, tmp_path) as (market, stage, markets):
+        stage.recorder.offer(frame(1, order(1), fill(1, traded_at=datetime.now(UTC))))
+        await market.until(lambda: market.serving("btcusdt@markPrice@1s"))
+        sample, settle, bugs = markets._sample, Feed._settle, ["sample", "feed"]
+
+        def broken_sample():
+            if "sample" in bugs:
+                bugs.remove("sample")
+                raise KeyError("ours")
+            sample()
+
+        async def broken_settle(*args):
+            if bugs == ["feed"]:
+                bugs.remove("feed")
+                raise KeyError("ours")
+            await settle(*args)
+
+        monkeypatch.setattr(markets, "_sample", broken_sample)
+        monkeypatch.setattr(Feed, "_settle", broken_settle)
+        await market.until(lambda: not bugs)
+        await market.until(lambda: market.serving("btcusdt@markPrice@1s"))
+        await market.push("btcusdt@markPrice@1s", mark(datetime.now(UTC), "60000.10000000"))
+        await market.until(lambda: found(stage, "prices"))

@@ -26,6 +26,7 @@ V = TypeVar("V")
 
 EventKey = tuple[str | None, str, Decimal | None, Decimal | None, Decimal | None]
 AMENDED, PREVENTED = "REPLACED", "TRADE_PREVENTION"
+MODIFIED = "AMENDMENT"  # on futures: an order may be given its former price and quantity again
 
 
 class Recent(OrderedDict[K, V], Generic[K, V]):
@@ -49,13 +50,15 @@ def event_key(execution: str | None, status: str, filled: Decimal | None, price:
               quantity: Decimal | None, at: datetime) -> EventKey:  # fmt: skip
     """Return what makes two order events the same event, however often and by whatever it is told.
 
-    An amendment that keeps its place makes the order smaller every time. What prevented a trade is told by
-    its moment.
+    An amendment that keeps its place makes the order smaller every time. What prevented a trade, and what
+    gave an order another price, is told by its moment.
     """
     if execution == AMENDED:
         return (execution, "", None, None, quantity)
     if execution == PREVENTED:
         return (execution, at.isoformat(), None, None, None)
+    if execution == MODIFIED:
+        return (execution, at.isoformat(), filled, price, quantity)
     return (execution, status, filled, price, quantity)
 
 

@@ -18,6 +18,7 @@ from accountd.core.changes import (
     TransferKey,
     Wanted,
 )
+from accountd.core.configs import Configs
 from accountd.core.doubts import Doubts
 from accountd.core.told import Absent, Balance, Fill, Happened, Order, Position, Telling, Transfer
 
@@ -86,7 +87,7 @@ class Beliefs:
         self.transfers: Recent[TransferKey, Transfer] = Recent(limit)
         self.balances: dict[BalanceKey, Balance] = {}
         self.positions: dict[PositionKey, Position] = {}
-        self.configs: dict[tuple[str, str], tuple[Decimal | None, str | None]] = {}
+        self.configs = Configs()
 
     def wanted(self, tellings: Iterable[Telling]) -> Wanted:
         """List the keys told of that are not in memory, so that the store can look them up in bulk."""

@@ -3,7 +3,8 @@
 from decimal import Decimal as D
 
 from accountd.venues import open_venue
-from tests.venues.retelling import believed, one_state_in_any_order, streamed
+from accountd.venues.base import from_ms
+from tests.venues.retelling import believed, one_state_in_any_order, paged, streamed
 from tests.venues.tape import load
 
 USDM = open_venue("binance-usdm")
@@ -31,3 +32,41 @@ def test_an_order_that_gets_its_former_price_again():
     assert [(row.execution_type, row.price) for row in changes.order_events] == [
         ("NEW", D("100")), *(("AMENDMENT", D(price)) for price in prices),
     ]  # fmt: skip
+
+
+def leverage(at, times):
+    """Return the event that tells what a symbol's leverage is from a moment on."""
+    return {"e": "ACCOUNT_CONFIG_UPDATE", "E": T + at, "T": T + at, "ac": {"s": "BTCUSDT", "l": times}}
+
+
+def position(at, kind, reason="ORDER"):
+    """Return the event that tells a position with its margin type."""
+    row = {"s": "BTCUSDT", "pa": "1", "ep": "100", "bep": "100", "cr": "0", "up": "0", "mt": kind, "iw": "0",
+           "ps": "BOTH"}  # fmt: skip
+    return {"e": "ACCOUNT_UPDATE", "E": T + at, "T": T + at, "a": {"m": reason, "B": [], "P": [row]}}
+
+
+def test_what_a_symbol_is_set_to_is_what_was_told_latest():
+    """A setting that another connection tells late, or once more, does not come back."""
+    tellings = streamed(
+        USDM, position(0, "cross"), leverage(1, 10), leverage(2, 20),
+        position(3, "isolated", "MARGIN_TYPE_CHANGE"),
+    )  # fmt: skip
+    state = one_state_in_any_order(tellings)
+    (held,) = state["positions"].values()
+    assert (held["leverage"], held["margin_type"]) == (D(20), "ISOLATED")
+    again, _ = believed([*tellings, *streamed(USDM, leverage(1, 10))])
+    assert again == state
+
+
+def test_a_page_of_settings_is_as_old_as_it_is():
+    """A page that was made before an event does not undo it; one that was made after it does."""
+    rows = [{"symbol": "BTCUSDT", "marginType": "CROSSED", "leverage": 5}]
+    (page,) = paged(USDM, symbol_config=rows)
+    events = streamed(USDM, position(0, "isolated"), leverage(1, 20))
+    for at, then in ((-1, (D(20), "ISOLATED")), (2, (D(5), "CROSS"))):
+        for row in page.told:
+            row.as_of = from_ms(T + at)
+        state, _ = believed([*events, page])
+        (held,) = state["positions"].values()
+        assert (held["leverage"], held["margin_type"]) == then

@@ -32,13 +32,20 @@ def frozen(thing: T) -> T:
 
 
 def order(held: Order, told: Order) -> Order | None:
-    """Return the order that both tellings make together, or None when the new one adds nothing."""
+    """Return the order that both tellings make together, or None when the new one adds nothing.
+
+    Where neither is later than the other (stream and REST tell one moment) and they differ (a liquidation's
+    type is LIQUIDATION to the one and LIMIT to the other), the greater is kept: zero and "" say little.
+    """
     wins = supersedes(told, held)
     first, second = (told, held) if wins else (held, told)
     merged = msgspec.structs.replace(first)
     changed = wins
+    tied = not wins and not supersedes(held, told)
     for name, mine in zip(_DECIDED, _decided(first), strict=True):
-        if mine is None and (value := getattr(second, name)) is not None:
+        if mine is not None and not tied:
+            continue
+        if (value := getattr(second, name)) is not None and (mine is None or value > mine):
             setattr(merged, name, value)
             changed = changed or not wins
     changed |= _join(merged, held, told)

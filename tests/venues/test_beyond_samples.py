@@ -70,3 +70,18 @@ def test_a_page_of_settings_is_as_old_as_it_is():
         state, _ = believed([*events, page])
         (held,) = state["positions"].values()
         assert (held["leverage"], held["margin_type"]) == then
+
+
+def test_what_stream_and_rest_call_otherwise():
+    """An order that stream and REST tell of one moment in different words is one, whoever tells it first."""
+    row = load("GET_fapi_v1_forceOrders")[0]
+    at = row["updateTime"] - T
+    event = order(
+        at, x="TRADE", X="FILLED", o="LIQUIDATION", ot="LIQUIDATION", f="IOC", c=row["clientOrderId"],
+        i=row["orderId"], q=row["origQty"], z=row["executedQty"], l=row["executedQty"], p=row["price"],
+        ap="10913.21", L="10913.21", t=7, n="0.0054", N="USDT", rp="-1",
+    )  # fmt: skip
+    state = one_state_in_any_order([*streamed(USDM, event), *paged(USDM, orders=[row])])
+    assert [(one["type"], one["filled_quote"]) for one in state["orders"].values()] == [
+        ("LIQUIDATION", D("10.91321"))
+    ]

@@ -2,12 +2,16 @@
 
 from decimal import Decimal as D
 
-from accountd.venues import open_venue
+import pytest
+
+from accountd.core.told import Notice
+from accountd.venues import VENUES, open_venue
 from accountd.venues.base import from_ms
 from tests.venues.retelling import believed, one_state_in_any_order, paged, streamed
-from tests.venues.tape import load
+from tests.venues.tape import AT, frame, load
 
 USDM = open_venue("binance-usdm")
+LISTEN_KEY = ("binance-usdm", "binance-coinm", "binance-portfolio", "binance-options")
 T = 1_758_266_168_000
 
 
@@ -85,3 +89,21 @@ def test_what_stream_and_rest_call_otherwise():
     assert [(one["type"], one["filled_quote"]) for one in state["orders"].values()] == [
         ("LIQUIDATION", D("10.91321"))
     ]
+
+
+@pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize(("when", "at"), [
+    (T, from_ms(T)), (str(T), from_ms(T)), (T * 1000, from_ms(T)), ("soon", None), (None, None), (-1, None),
+    (10**30, None), ({}, None),
+])  # fmt: skip
+def test_an_event_of_tomorrow_is_unknown_whatever_it_holds(venue, when, at):
+    """Fields named like those of an answer, and a time of another form, leave a new event its name."""
+    event = {"e": "somethingNew", "E": when, "status": "ACTIVE", "msg": 5, "code": {}, "subscriptionId": "x",
+             "expirationTime": "never"}  # fmt: skip
+    forms = [event, {"stream": "x", "data": event}]
+    if venue not in LISTEN_KEY:
+        forms.append({"subscriptionId": 0, "event": event})
+    for form in forms:
+        decoded = open_venue(venue).decode(frame(form), AT)
+        assert (decoded.kind, decoded.event_time) == ("unknown:somethingNew", at)
+        assert decoded.told == [Notice(kind="unknown", detail={"event": "somethingNew"}, at=at or AT)]

@@ -14,7 +14,7 @@ import msgspec
 from accountd.core.told import Notice
 from accountd.venues.base import ACK, UNDECODABLE, Ack, Decoded
 from accountd.venues.binance_spot_wire import moment
-from accountd.venues.wire import UNREADABLE, named, plain
+from accountd.venues.wire import UNREADABLE, named, patiently, plain
 
 NOTHING = msgspec.Raw(b"")
 
@@ -120,6 +120,7 @@ class Frames:
             if loose.e is None:
                 plain.decode(frame)  # bad UTF-8 outside the fields that were read
                 return _answer(loose) if len(loose.code) or len(loose.error) else unknown("", None)
+            return self._read(patiently(self._event.decode, frame))
         except UNREADABLE as worse:
             reason = str(worse)
         return _undecodable(reason)

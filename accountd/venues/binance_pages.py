@@ -10,7 +10,7 @@ import msgspec
 
 from accountd.core.told import Balance, Notice, Order, Position, Snapshot, Told
 from accountd.errors import VenueUnavailable
-from accountd.venues.wire import UNREADABLE, named
+from accountd.venues.wire import UNREADABLE, named, patiently
 
 Split = Callable[[bytes], list[msgspec.Raw]]
 # What a row tells: it is given the row, the venue time that its page speaks of, and the market.
@@ -104,7 +104,7 @@ class Pages:
         told: list[Told] = []
         for raw in raws:
             try:
-                found = page.tell(decoder.decode(raw), as_of, page.market)
+                found = page.tell(patiently(decoder.decode, raw), as_of, page.market)
                 rows = [named(one) for one in found] if isinstance(found, list) else [named(found)]
             except UNREADABLE as refusal:
                 detail = {"page": kind, "reason": str(refusal)[:200]}

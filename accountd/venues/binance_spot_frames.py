@@ -16,7 +16,7 @@ from accountd.venues.base import ACK, NO_LANES, TERMINATED, UNDECODABLE, Ack, De
 from accountd.venues.binance_frames import stranger, unknown
 from accountd.venues.binance_spot_events import Reader
 from accountd.venues.binance_spot_wire import NOTHING, Refusal, RetryAt, moment
-from accountd.venues.wire import UNREADABLE, plain
+from accountd.venues.wire import UNREADABLE, patiently, plain
 
 LaneOf = Callable[[int | None], str]
 REVOKED = 401
@@ -128,7 +128,7 @@ class SpotFrames:
             if loose.e is None:
                 plain.decode(frame)  # bad UTF-8 outside the fields that were read
                 return unknown("", None)
-            return self._read(self._event.decode(frame), number, lane_of)
+            return self._read(patiently(self._event.decode, frame), number, lane_of)
         except UNREADABLE as worse:
             reason = str(worse)
         # A ValidationError names a field and a type, a UnicodeDecodeError a byte: neither shows a value.

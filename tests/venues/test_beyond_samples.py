@@ -107,3 +107,46 @@ def test_an_event_of_tomorrow_is_unknown_whatever_it_holds(venue, when, at):
         decoded = open_venue(venue).decode(frame(form), AT)
         assert (decoded.kind, decoded.event_time) == ("unknown:somethingNew", at)
         assert decoded.told == [Notice(kind="unknown", detail={"event": "somethingNew"}, at=at or AT)]
+
+
+@pytest.mark.parametrize(("venue", "kind", "sample", "product", "empty"), [
+    ("binance-spot", "deposits", "sapi.capital.deposit.hisrec", "spot", {"txId": None}),
+    ("binance-spot", "dividends", "sapi.asset.assetDividend", "spot", {"enInfo": None}),
+    ("binance-spot", "open_orders", "rest.openOrders", "spot", {"stopPrice": "", "time": None}),
+    ("binance-margin", "interest", "rest.margin.interestHistory", "margin", {"isolatedSymbol": None}),
+    ("binance-margin", "capital_flow", "rest.margin.capital-flow", "margin", {"symbol": None}),
+    ("binance-margin", "moves", "rest.margin.transfer.GET", "margin", {"fromSymbol": None, "toSymbol": None}),
+    ("binance-usdm", "positions", "GET_fapi_v3_positionRisk", "um", {"breakEvenPrice": "", "adl": None}),
+    ("binance-usdm", "algo_orders", "GET_fapi_v1_allAlgoOrders", "um", {"actualPrice": "", "price": ""}),
+    ("binance-portfolio", "margin.loans", "GET_papi_v1_margin_marginLoan", "pm", {"status": None}),
+    ("binance-options", "orders", "GET_eapi_v1_historyOrders", "options", {"avgPrice": "", "createTime": ""}),
+])  # fmt: skip
+def test_what_is_empty_is_as_if_left_out(venue, kind, sample, product, empty):
+    """A row with null or "" in it is told as the same row without these, whole pages as whole."""
+    page, reader = load(sample, product), open_venue(venue)
+    rows = page if isinstance(page, list) else page["rows"]
+    for row in rows:
+        row.update(empty)
+    told = reader.decode_page(kind, frame(page), AT)
+    for row in rows:
+        for name in empty:
+            del row[name]
+    assert told == reader.decode_page(kind, frame(page), AT)
+    assert not any(isinstance(row, Notice) for row in told)
+
+
+def test_what_is_empty_in_an_event_is_as_if_left_out():
+    """The same of events; what an event cannot do without is missed as before."""
+    event = position(0, "cross")
+    sparse = event | {"a": event["a"] | {"P": [event["a"]["P"][0] | {"bep": "", "ep": None, "up": ""}]}}
+    (held, _) = believed(streamed(USDM, sparse))
+    (row,) = held["positions"].values()
+    assert (row["quantity"], row["entry_price"], row["break_even_price"]) == (D(1), None, None)
+    spot = open_venue("binance-spot")
+    report = load("event.executionReport.NEW", "spot")["event"]
+    whole = spot.decode(frame(report), AT).told[0]
+    told = spot.decode(frame({"subscriptionId": 0, "event": report | {"g": None, "F": "", "t": None}}), AT)
+    assert told.told[0] == whole
+    for name in ("s", "i", "X", "T"):
+        for nothing in ("", None):
+            assert spot.decode(frame(report | {name: nothing}), AT).kind == "undecodable"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from accountd.core.told import STREAM, Balance, Fill, Order, Position
 
 T = TypeVar("T", bound=msgspec.Struct)
 _ZERO = Decimal(0)
+_EXACT = Context(prec=500)  # far more digits than any two prices have between them
 # What the winning telling of an order decides, where it says anything about it.
 _DECIDED = (
     "client_order_id", "side", "position_side", "type", "time_in_force", "price", "stop_price", "quantity",
@@ -187,8 +188,7 @@ def same_price(a: Decimal | None, b: Decimal | None) -> bool:
     coarse = max(a.as_tuple().exponent, b.as_tuple().exponent)
     if not isinstance(coarse, int):
         return False
-    step = Decimal(1).scaleb(coarse)
-    return abs(a - b) < step and (a % step == _ZERO or b % step == _ZERO)
+    return _EXACT.subtract(a, b).copy_abs() < Decimal(1).scaleb(coarse)  # the coarser is a multiple of its scale
 
 
 def empty(held: Balance, as_of: datetime) -> Balance:

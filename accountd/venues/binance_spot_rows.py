@@ -15,7 +15,7 @@ from accountd.core.told import BALANCES, ORDERS, Balance, Fill, Notice, Order, T
 from accountd.venues.binance_pages import PageKind, every_row, listed_rows, single_row
 from accountd.venues.binance_spot_events import NOT_SET, ZERO, allocation_name
 from accountd.venues.binance_spot_wire import moment, total
-from accountd.venues.wire import EXACT, check, need, product, text
+from accountd.venues.wire import EXACT, check, need, negated, product, text
 
 CREDITED = (1, 6)  # deposit: success; credited but not yet to be withdrawn
 COMPLETED = 6  # withdrawal
@@ -265,18 +265,23 @@ def withdrawal(row: WithdrawalRow, as_of: datetime, market: str) -> list[Told]:
     at = utc(row.apply_time) if isinstance(row.apply_time, str) else moment(row.apply_time)
     told: list[Told] = [
         Transfer(
-            market=market, kind="withdrawal", transfer_id=named(row), asset=row.coin, amount=-row.amount,
-            occurred_at=at, info=text(row.tx_id),
+            market=market, kind="withdrawal", transfer_id=named(row), asset=row.coin,
+            amount=taken(row.amount), occurred_at=at, info=text(row.tx_id),
         )
     ]  # fmt: skip
     if row.transaction_fee:
         told.append(
             Transfer(
                 market=market, kind="withdrawal_fee", transfer_id=named(row), asset=row.coin,
-                amount=-row.transaction_fee, occurred_at=at,
+                amount=taken(row.transaction_fee), occurred_at=at,
             )
         )  # fmt: skip
     return told
+
+
+def taken(amount: Decimal) -> Decimal:
+    """Return what went as the wallet sees it, to its last digit."""
+    return negated(amount) or amount
 
 
 def named(row: DepositRow | WithdrawalRow) -> str:
@@ -306,7 +311,7 @@ def move(row: MoveRow, as_of: datetime, market: str) -> list[Told]:
     need(row.asset, row.type)
     if row.status != "CONFIRMED":
         return []
-    amount = -row.amount if row.type.startswith(WALLET) else row.amount
+    amount = taken(row.amount) if row.type.startswith(WALLET) else row.amount
     return [
         Transfer(
             market=market, kind="transfer", transfer_id=str(row.tran_id), asset=row.asset, amount=amount,
@@ -353,7 +358,7 @@ def dividend(row: DividendRow, as_of: datetime, market: str) -> Told:
     need(row.asset)
     return Transfer(
         market=market, kind="dividend", transfer_id=str(row.id), asset=row.asset,
-        amount=-row.amount if row.direction < 0 else row.amount, occurred_at=moment(row.div_time),
+        amount=taken(row.amount) if row.direction < 0 else row.amount, occurred_at=moment(row.div_time),
         info=row.en_info or None,
     )  # fmt: skip
 

@@ -150,3 +150,35 @@ def test_what_is_empty_in_an_event_is_as_if_left_out():
     for name in ("s", "i", "X", "T"):
         for nothing in ("", None):
             assert spot.decode(frame(report | {name: nothing}), AT).kind == "undecodable"
+
+
+def test_prices_of_thirty_digits():
+    """Prices as long as JSON can carry are compared like short ones: equal at the coarser scale is equal."""
+    for prices, rows in (
+        (("1234567890.12345678901234567890123", "1234567890.1234567890123456789012"), 1),
+        (("1234567890.12345678901234567890123", "1234567890.1234567890123456789014"), 2),
+        (("12345678901234567890123456789012.5", "12345678901234567890123456789012"), 1),
+    ):
+        events = [position(at, "cross") for at in range(2)]
+        for event, price in zip(events, prices, strict=True):
+            event["a"]["P"][0].update(ep=price, bep=price)
+        _, changes = believed(streamed(USDM, *events))
+        assert len(changes.position_history) == rows
+
+
+def test_money_of_thirty_digits_keeps_them_all():
+    """What went from the spot wallet has every digit that was told, and zero has no sign."""
+    long = "1234567890123.123456789012345678901"
+    spot = open_venue("binance-spot")
+    gone = load("sapi.capital.withdraw.history", "spot")[0] | {"amount": long, "transactionFee": long}
+    moved = load("sapi.asset.transfer.GET", "spot")["rows"][0] | {"amount": long, "type": "MAIN_MARGIN"}
+    back = load("sapi.asset.assetDividend", "spot")["rows"][0] | {"amount": long, "direction": -1}
+    for kind, page in (
+        ("withdrawals", [gone]),
+        ("moves", {"rows": [moved]}),
+        ("dividends", {"rows": [back]}),
+    ):
+        for row in spot.decode_page(kind, frame(page), AT):
+            assert str(row.amount) == f"-{long}"
+    (row,) = spot.decode_page("moves", frame({"rows": [moved | {"amount": "0"}]}), AT)
+    assert str(row.amount) == "0"

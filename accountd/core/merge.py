@@ -188,7 +188,7 @@ def same_price(a: Decimal | None, b: Decimal | None) -> bool:
     coarse = max(a.as_tuple().exponent, b.as_tuple().exponent)
     if not isinstance(coarse, int):
         return False
-    return _EXACT.subtract(a, b).copy_abs() < Decimal(1).scaleb(coarse)  # the coarser is a multiple of its scale
+    return _EXACT.subtract(a, b).copy_abs() < Decimal(1).scaleb(coarse)
 
 
 def empty(held: Balance, as_of: datetime) -> Balance:

@@ -59,6 +59,11 @@ def negated(number: Decimal | None) -> Decimal | None:
     return number.copy_negate() if number else number
 
 
+def taken(amount: Decimal) -> Decimal:
+    """Return what went as its wallet sees it, exactly."""
+    return negated(amount) or amount
+
+
 def check(*numbers: Decimal | None) -> None:
     """Refuse what JSON can carry and no money can be: NaN, infinity, 1E+999999.
 

@@ -182,3 +182,17 @@ def test_money_of_thirty_digits_keeps_them_all():
             assert str(row.amount) == f"-{long}"
     (row,) = spot.decode_page("moves", frame({"rows": [moved | {"amount": "0"}]}), AT)
     assert str(row.amount) == "0"
+
+
+def test_what_the_funding_wallet_did_is_not_of_spot():
+    """A deposit or withdrawal moves the balance of the wallet that its row names."""
+    spot, us = open_venue("binance-spot"), open_venue("binance-us")
+    for kind, sample in (
+        ("deposits", "sapi.capital.deposit.hisrec"),
+        ("withdrawals", "sapi.capital.withdraw.history"),
+    ):
+        for number, market in ((0, "spot"), (1, "funding"), (None, "spot")):
+            rows = [row | {"walletType": number} for row in load(sample, "spot")]
+            assert {one.market for one in spot.decode_page(kind, frame(rows), AT)} == {market}
+        older = [{k: v for k, v in row.items() if k != "walletType"} for row in load(sample, "spot")]
+        assert {one.market for one in us.decode_page(kind, frame(older), AT)} == {us.sections[0].market}

@@ -16,6 +16,7 @@ from accountd.venues import binance_futures_rows as futures
 from accountd.venues import binance_spot_rows as spot
 from accountd.venues.base import from_ms
 from accountd.venues.binance_contracts import COINM, USDM
+from accountd.venues.binance_margin_rows import margin_trade
 from accountd.venues.binance_pages import Pages, counted_rows, every_row, page_kinds, single_row
 from accountd.venues.binance_portfolio_events import MARGIN
 from accountd.venues.wire import EXACT, check, negated, text
@@ -207,7 +208,7 @@ PAGES = Pages(
             "margin.open_orders": (every_row, spot.OrderRow, spot.order, ORDERS),
             "margin.orders": (every_row, spot.OrderRow, spot.order, None),
             "margin.order": (single_row, spot.OrderRow, spot.order, None),
-            "margin.fills": (every_row, spot.TradeRow, spot.trade, None),
+            "margin.fills": (every_row, spot.TradeRow, margin_trade, None),
             "margin.interest": (counted_rows, InterestRow, interest, None),
             "portfolio.interest": (every_row, InterestRow, interest, None),
             "margin.loans": (counted_rows, LoanRow, loan, None),

@@ -207,7 +207,7 @@ def test_a_margin_fill_is_worth_the_same_to_stream_and_rest(venue, kind, product
     filled = {"x": "TRADE", "X": "FILLED", "q": "0.4", "z": "0.4", "l": "0.4", "L": "0.10264411",
               "Y": "0.04105764", "Z": "0.04105764", "n": "0.0004", "N": "ETH", "t": 5}  # fmt: skip
     (row,) = load({"pm": "GET_papi_v1_margin_myTrades", "margin": "rest.margin.myTrades"}[product], product)
-    row |= {"symbol": report["s"], "id": 5, "orderId": report["i"], "price": "0.10264411", "qty": "0.4",
-            "isBuyer": True, "time": report["T"], "commission": "0.0004", "commissionAsset": "ETH"}  # fmt: skip
+    row |= {"symbol": report["s"], "id": 5, "orderId": report["i"], "price": "0.10264411", "qty": "0.4"}
+    row |= {"isBuyer": True, "time": report["T"], "commission": "0.0004", "commissionAsset": "ETH"}
     state = one_state_in_any_order([*streamed(reader, report | filled), *paged(reader, **{kind: [row]})])
     assert [one["quote_quantity"] for one in state["fills"].values()] == [D("0.04105764")]

@@ -211,3 +211,15 @@ def test_a_margin_fill_is_worth_the_same_to_stream_and_rest(venue, kind, product
     row |= {"isBuyer": True, "time": report["T"], "commission": "0.0004", "commissionAsset": "ETH"}
     state = one_state_in_any_order([*streamed(reader, report | filled), *paged(reader, **{kind: [row]})])
     assert [one["quote_quantity"] for one in state["fills"].values()] == [D("0.04105764")]
+
+
+@pytest.mark.parametrize(("quantity", "done", "rung"), [
+    ("0.01", "0.01", "order.filled"), ("0.01", "0.00000", "order.canceled"),
+    ("0.01", "0.004", "order.canceled"), ("0", "0.5", "order.filled"), ("0", "0", "order.canceled"),
+])  # fmt: skip
+def test_a_conditional_order_that_finished_without_a_fill_is_not_filled(quantity, done, rung):
+    """FINISHED says that the order which a trigger placed is over: filled, or cancelled."""
+    event = load("event_ALGO_UPDATE")
+    over = {"X": "FINISHED", "ai": "77", "q": quantity, "aq": done, "rm": ""}
+    _, changes = believed(streamed(USDM, event | {"o": event["o"] | over}))
+    assert [alert.type for alert in changes.alerts] == [rung]

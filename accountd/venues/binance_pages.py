@@ -29,7 +29,7 @@ class _Listed(msgspec.Struct, gc=False):
 
 
 _rows = msgspec.json.Decoder(_Rows)
-_listed = msgspec.json.Decoder(_Listed)
+_listed = msgspec.json.Decoder(_Listed, strict=False)
 
 
 def single_row(body: bytes) -> list[msgspec.Raw]:

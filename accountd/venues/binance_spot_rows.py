@@ -164,7 +164,7 @@ class DividendRow(msgspec.Struct, rename="camel", gc=False):
 
 
 _account = msgspec.json.Decoder(AccountBody)
-_dust = msgspec.json.Decoder(DustBody)
+_dust = msgspec.json.Decoder(DustBody, strict=False)
 
 
 def holding(row: HoldingRow, as_of: datetime, market: str) -> list[Told]:

@@ -120,7 +120,7 @@ def strategy(row: StrategyRow, _: datetime, market: str) -> Order:
         kind="algo",
         order_id=str(row.strategy_id),
         status=row.strategy_status,
-        updated_at=from_ms(row.update_time or row.book_time),
+        updated_at=from_ms(futures.moment(row.update_time, row.book_time)),
         client_order_id=row.new_client_strategy_id,
         side=row.side,
         position_side=row.position_side,

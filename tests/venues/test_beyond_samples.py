@@ -223,3 +223,24 @@ def test_a_conditional_order_that_finished_without_a_fill_is_not_filled(quantity
     over = {"X": "FINISHED", "ai": "77", "q": quantity, "aq": done, "rm": ""}
     _, changes = believed(streamed(USDM, event | {"o": event["o"] | over}))
     assert [alert.type for alert in changes.alerts] == [rung]
+
+
+def test_no_order_is_of_1970():
+    """An order that tells no time of its own is not dated by one that nobody told."""
+    portfolio, options = open_venue("binance-portfolio"), open_venue("binance-options")
+    event = load("event_CONDITIONAL_ORDER_TRADE_UPDATE", "pm")
+    (row,) = portfolio.decode(frame(event | {"so": event["so"] | {"T": 0}}), AT).told
+    assert (row.created_at, row.updated_at) == (None, from_ms(event["so"]["ut"]))
+    assert portfolio.decode(frame(event | {"so": event["so"] | {"T": 0, "ut": 0}}), AT).kind == "undecodable"
+    for venue, kind, sample, product, times in (
+        (
+            portfolio,
+            "cm.algo_orders",
+            "GET_papi_v1_cm_conditional_allOrders",
+            "pm",
+            ("bookTime", "updateTime"),
+        ),
+        (options, "orders", "GET_eapi_v1_historyOrders", "options", ("createTime", "updateTime")),
+    ):
+        rows = [one | dict.fromkeys(times, 0) for one in load(sample, product)]
+        assert {one.kind for one in venue.decode_page(kind, frame(rows), AT)} == {"undecodable"}

@@ -17,6 +17,7 @@ from accountd.core.changes import (
     PositionKey,
     TransferKey,
     Wanted,
+    other_side,
 )
 from accountd.core.configs import Configs
 from accountd.core.doubts import Doubts
@@ -120,9 +121,12 @@ class Beliefs:
             want.orders.add(told.key)
 
     def _want_fill(self, told: Fill, want: Wanted) -> None:
-        key = (told.market, told.symbol, told.trade_id)
-        if key not in self.fills:
-            want.fills.add(key)
+        for trade_id in (told.trade_id, other_side(told.trade_id, told.side)):
+            key = (told.market, told.symbol, trade_id)
+            if key not in self.fills:
+                want.fills.add(key)
+            elif self.fills[key].order_id == told.order_id:
+                break
         order = (told.market, told.symbol, "order", told.order_id)
         if order not in self.orders:
             want.orders.add(order)

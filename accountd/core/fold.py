@@ -211,6 +211,9 @@ class Fold:
     def _fill(self, told: Fill) -> None:
         beliefs, key = self.beliefs, (told.market, told.symbol, told.trade_id)
         held = beliefs.fills.get(key)
+        if held is not None and merge.opposed(held, told):
+            told, key = merge.second_side(told)
+            held = beliefs.fills.get(key)
         if held is not None:
             noticed.fill_told_again(self, key, held, told)
             return

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from accountd.core.changes import FillKey, other_side
 from accountd.core.lifecycle import supersedes
 from accountd.core.money import money_text
 from accountd.core.told import STREAM, Balance, Fill, Order, Position
@@ -100,6 +101,17 @@ def conflict(held: Fill, told: Fill) -> dict[str, object]:
     if abs(held.traded_at - told.traded_at) >= timedelta(seconds=1):
         found["traded_at"] = {"held": held.traded_at.isoformat(), "told": told.traded_at.isoformat()}
     return found
+
+
+def opposed(held: Fill, told: Fill) -> bool:
+    """Say whether two tellings of one number are the two sides of a trade with oneself."""
+    return held.order_id != told.order_id and {held.side, told.side} == {"BUY", "SELL"}
+
+
+def second_side(told: Fill) -> tuple[Fill, FillKey]:
+    """Return the side told second of a trade with oneself, under a name of its own."""
+    side = msgspec.structs.replace(told, trade_id=other_side(told.trade_id, told.side))
+    return side, (side.market, side.symbol, side.trade_id)
 
 
 def adds(held: Fill, told: Fill) -> bool:

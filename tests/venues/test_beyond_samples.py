@@ -244,3 +244,38 @@ def test_no_order_is_of_1970():
     ):
         rows = [one | dict.fromkeys(times, 0) for one in load(sample, product)]
         assert {one.kind for one in venue.decode_page(kind, frame(rows), AT)} == {"undecodable"}
+
+
+def test_a_trade_with_oneself_has_two_sides():
+    """Both orders of a trade with oneself are told under one number: each keeps its own fill."""
+    spot, report = open_venue("binance-spot"), load("event.executionReport.NEW", "spot")["event"]
+    filled = report | {
+        "x": "TRADE",
+        "X": "FILLED",
+        "l": "1",
+        "z": "1",
+        "L": "0.1",
+        "Y": "0.1",
+        "Z": "0.1",
+        "t": 7,
+    }
+    bought = filled | {"S": "BUY", "i": 1, "n": "0.001", "N": "ETH", "m": False}
+    sold = filled | {"S": "SELL", "i": 2, "n": "0.0001", "N": "BTC", "m": True}
+    rest = load("rest.myTrades", "spot")[0] | {
+        "symbol": report["s"], "id": 7, "price": "0.1", "qty": "1", "quoteQty": "0.1", "time": report["T"],
+    }  # fmt: skip
+    rows = [
+        rest
+        | {"orderId": 1, "isBuyer": True, "isMaker": False, "commission": "0.001", "commissionAsset": "ETH"},
+        rest
+        | {"orderId": 2, "isBuyer": False, "isMaker": True, "commission": "0.0001", "commissionAsset": "BTC"},
+    ]
+    tellings = [*streamed(spot, bought, sold), *paged(spot, fills=rows)]
+    for told in (tellings, tellings[::-1], [*tellings[1:], *tellings]):
+        state, changes = believed(told)
+        assert not changes.findings
+        assert sorted(
+            (row["order_id"], row["side"], row["commission"], row["commission_asset"])
+            for row in state["fills"].values()
+        ) == [("1", "BUY", D("0.001"), "ETH"), ("2", "SELL", D("0.0001"), "BTC")]
+        assert {name[2].partition("-")[0] for name in state["fills"]} == {"7"}

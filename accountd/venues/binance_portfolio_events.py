@@ -142,7 +142,7 @@ def _liability(event: LiabilityChange) -> Decoded:
 
 def _open_order_loss(event: OpenOrderLoss) -> Decoded:
     made = from_ms(event.E)
-    told = plain.decode(event.O)
+    told = plain.decode(event.O) or []
     rows = [{"asset": row.get("a"), "amount": row.get("o")} for row in told if isinstance(row, dict)]
     detail = {"event": "openOrderLoss", "body": rows}
     notice = Notice(kind="leftover", market=MARGIN, detail=detail, at=made)

@@ -279,3 +279,14 @@ def test_a_trade_with_oneself_has_two_sides():
             for row in state["fills"].values()
         ) == [("1", "BUY", D("0.001"), "ETH"), ("2", "SELL", D("0.0001"), "BTC")]
         assert {name[2].partition("-")[0] for name in state["fills"]} == {"7"}
+
+
+def test_a_margin_call_without_positions_still_calls():
+    """The account is warned also where the event lists nothing."""
+    event = load("event_MARGIN_CALL")
+    for nothing in (None, [], ""):
+        decoded = USDM.decode(frame(event | {"p": nothing}), AT)
+        assert [(row.kind, row.detail["positions"]) for row in decoded.told] == [("margin.call", [])]
+    portfolio = open_venue("binance-portfolio")
+    event = load("event_openOrderLoss", "pm") | {"O": None}
+    assert [row.kind for row in portfolio.decode(frame(event), AT).told] == ["leftover"]

@@ -19,27 +19,17 @@ Tell = Callable[[Any, datetime, str], Told | list[Told]]
 every_row = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-class _Rows(msgspec.Struct, gc=False):
-    rows: list[msgspec.Raw]
-
-
 class _Listed(msgspec.Struct, gc=False):
     rows: list[msgspec.Raw] | None = None
     total: int | None = None
 
 
-_rows = msgspec.json.Decoder(_Rows)
 _listed = msgspec.json.Decoder(_Listed, strict=False)
 
 
 def single_row(body: bytes) -> list[msgspec.Raw]:
     """Return a page that is one row."""
     return [msgspec.json.decode(body, type=msgspec.Raw)]
-
-
-def counted_rows(body: bytes) -> list[msgspec.Raw]:
-    """Return the rows of ``{"rows": [...], "total": n}``."""
-    return _rows.decode(body).rows
 
 
 def listed_rows(body: bytes) -> list[msgspec.Raw]:

@@ -17,7 +17,7 @@ from accountd.venues import binance_spot_rows as spot
 from accountd.venues.base import from_ms
 from accountd.venues.binance_contracts import COINM, USDM
 from accountd.venues.binance_margin_rows import margin_trade
-from accountd.venues.binance_pages import Pages, counted_rows, every_row, page_kinds, single_row
+from accountd.venues.binance_pages import Pages, every_row, listed_rows, page_kinds, single_row
 from accountd.venues.binance_portfolio_events import MARGIN
 from accountd.venues.wire import EXACT, check, negated, text
 
@@ -209,11 +209,11 @@ PAGES = Pages(
             "margin.orders": (every_row, spot.OrderRow, spot.order, None),
             "margin.order": (single_row, spot.OrderRow, spot.order, None),
             "margin.fills": (every_row, spot.TradeRow, margin_trade, None),
-            "margin.interest": (counted_rows, InterestRow, interest, None),
+            "margin.interest": (listed_rows, InterestRow, interest, None),
             "portfolio.interest": (every_row, InterestRow, interest, None),
-            "margin.loans": (counted_rows, LoanRow, loan, None),
-            "margin.moves": (counted_rows, MoveRow, move, None),
-            "margin.repayments": (counted_rows, RepayRow, repayment, None),
+            "margin.loans": (listed_rows, LoanRow, loan, None),
+            "margin.moves": (listed_rows, MoveRow, move, None),
+            "margin.repayments": (listed_rows, RepayRow, repayment, None),
         },
     )
 )

@@ -5,6 +5,7 @@ from decimal import Decimal as D
 import pytest
 
 from accountd.core.told import Notice
+from accountd.errors import VenueUnavailable
 from accountd.venues import VENUES, open_venue
 from accountd.venues.base import from_ms
 from tests.venues.retelling import believed, one_state_in_any_order, paged, streamed
@@ -290,3 +291,13 @@ def test_a_margin_call_without_positions_still_calls():
     portfolio = open_venue("binance-portfolio")
     event = load("event_openOrderLoss", "pm") | {"O": None}
     assert [row.kind for row in portfolio.decode(frame(event), AT).told] == ["leftover"]
+
+
+@pytest.mark.parametrize("kind", ["margin.moves", "margin.loans", "margin.repayments", "margin.interest"])
+def test_nothing_moved_needs_no_list(kind):
+    """Of a history without rows the venue tells their number alone: that is no failure of the page."""
+    portfolio = open_venue("binance-portfolio")
+    for nothing in ({"total": 0}, {"total": "0"}, {"rows": [], "total": 0}, {"rows": None, "total": 0}):
+        assert portfolio.decode_page(kind, frame(nothing), AT) == []
+    with pytest.raises(VenueUnavailable):
+        portfolio.decode_page(kind, b"{}", AT)

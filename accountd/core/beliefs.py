@@ -17,7 +17,9 @@ from accountd.core.changes import (
     PositionKey,
     TransferKey,
     Wanted,
+    other_side,
 )
+from accountd.core.configs import Configs
 from accountd.core.doubts import Doubts
 from accountd.core.told import Absent, Balance, Fill, Happened, Order, Position, Telling, Transfer
 
@@ -26,6 +28,7 @@ V = TypeVar("V")
 
 EventKey = tuple[str | None, str, Decimal | None, Decimal | None, Decimal | None]
 AMENDED, PREVENTED = "REPLACED", "TRADE_PREVENTION"
+MODIFIED = "AMENDMENT"  # on futures: an order may be given its former price and quantity again
 
 
 class Recent(OrderedDict[K, V], Generic[K, V]):
@@ -49,13 +52,15 @@ def event_key(execution: str | None, status: str, filled: Decimal | None, price:
               quantity: Decimal | None, at: datetime) -> EventKey:  # fmt: skip
     """Return what makes two order events the same event, however often and by whatever it is told.
 
-    An amendment that keeps its place makes the order smaller every time. What prevented a trade is told by
-    its moment.
+    An amendment that keeps its place makes the order smaller every time. What prevented a trade, and what
+    gave an order another price, is told by its moment.
     """
     if execution == AMENDED:
         return (execution, "", None, None, quantity)
     if execution == PREVENTED:
         return (execution, at.isoformat(), None, None, None)
+    if execution == MODIFIED:
+        return (execution, at.isoformat(), filled, price, quantity)
     return (execution, status, filled, price, quantity)
 
 
@@ -83,7 +88,7 @@ class Beliefs:
         self.transfers: Recent[TransferKey, Transfer] = Recent(limit)
         self.balances: dict[BalanceKey, Balance] = {}
         self.positions: dict[PositionKey, Position] = {}
-        self.configs: dict[tuple[str, str], tuple[Decimal | None, str | None]] = {}
+        self.configs = Configs()
 
     def wanted(self, tellings: Iterable[Telling]) -> Wanted:
         """List the keys told of that are not in memory, so that the store can look them up in bulk."""
@@ -116,9 +121,12 @@ class Beliefs:
             want.orders.add(told.key)
 
     def _want_fill(self, told: Fill, want: Wanted) -> None:
-        key = (told.market, told.symbol, told.trade_id)
-        if key not in self.fills:
-            want.fills.add(key)
+        for trade_id in (told.trade_id, other_side(told.trade_id, told.side)):
+            key = (told.market, told.symbol, trade_id)
+            if key not in self.fills:
+                want.fills.add(key)
+            elif self.fills[key].order_id == told.order_id:
+                break
         order = (told.market, told.symbol, "order", told.order_id)
         if order not in self.orders:
             want.orders.add(order)

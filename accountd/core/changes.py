@@ -18,6 +18,11 @@ PositionKey = tuple[str, str, str]  # market, symbol, position_side
 TransferKey = tuple[str, str, str, str]  # market, kind, transfer_id, asset
 
 
+def other_side(trade_id: str, side: str) -> str:
+    """Return the trade id of the second side told of a trade with oneself: the venue numbers both alike."""
+    return f"{trade_id}-{side}"
+
+
 class JournalRow(msgspec.Struct, gc=False):
     """One journal row; ``seq`` is dense per account, ``head`` chains over everything before it."""
 

@@ -208,6 +208,9 @@ class Fold:
     def _fill(self, told: Fill) -> None:
         beliefs, key = self.beliefs, (told.market, told.symbol, told.trade_id)
         held = beliefs.fills.get(key)
+        if held is not None and merge.opposed(held, told):
+            told, key = merge.second_side(told)
+            held = beliefs.fills.get(key)
         if held is not None:
             noticed.fill_told_again(self, key, held, told)
             return
@@ -265,6 +268,8 @@ class Fold:
         key = (told.market, told.symbol, told.position_side)
         held = self.beliefs.positions.get(key)
         self.beliefs.doubts.hear(self.telling, ("position", *key), told, held, self.seq)
+        if self.telling.source != REST:
+            self.beliefs.configs.take(told, kept=True)
         if held is None:
             if not told.quantity:
                 return  # flat, and never held
@@ -287,7 +292,7 @@ class Fold:
 
     def _put_position(self, position: Position, held: Position | None) -> None:
         key = (position.market, position.symbol, position.position_side)
-        leverage, margin = self.beliefs.configs.get(key[:2], (None, None))
+        leverage, margin = self.beliefs.configs.of(position.market, position.symbol)
         position.leverage = leverage if position.leverage is None else position.leverage
         position.margin_type = margin if position.margin_type is None else position.margin_type
         merge.succeed(position, held, self._said())
@@ -301,21 +306,18 @@ class Fold:
         ringing.position(self, position, held)
 
     def _config(self, told: SymbolConfig) -> None:
-        known = self.beliefs.configs.get((told.market, told.symbol), (None, None))
-        config = self.beliefs.configs[(told.market, told.symbol)] = (
-            known[0] if told.leverage is None else told.leverage,
-            known[1] if told.margin_type is None else told.margin_type,
-        )
-        self.changed |= config != known
+        configs = self.beliefs.configs
+        known = configs.of(told.market, told.symbol)
+        said = configs.take(told, kept=self.telling.source != REST)
+        self.changed |= configs.of(told.market, told.symbol) != known
         for held in list(self.beliefs.positions.values()):
             if (held.market, held.symbol) != (told.market, told.symbol):
                 continue
-            leverage = held.leverage if told.leverage is None else told.leverage
-            margin = held.margin_type if told.margin_type is None else told.margin_type
-            if (leverage, margin) == (held.leverage, held.margin_type):
+            if all(getattr(held, name) == value for name, value in said.items()):
                 continue
             fresh = merge.frozen(held)
-            fresh.leverage, fresh.margin_type = leverage, margin
+            for name, value in said.items():
+                setattr(fresh, name, value)
             fresh.as_of = max(held.as_of, told.as_of)
             self._put_position(fresh, held)
 

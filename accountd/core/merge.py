@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from hashlib import sha256
 from operator import attrgetter
 from typing import TypeVar
 
 import msgspec
 
+from accountd.core.changes import FillKey, other_side
 from accountd.core.lifecycle import supersedes
 from accountd.core.money import money_text
 from accountd.core.told import Balance, Fill, Order, Position, Said
 
 T = TypeVar("T", bound=msgspec.Struct)
 _ZERO = Decimal(0)
+_EXACT = Context(prec=500)  # far more digits than any two prices have between them
 # What the winning telling of an order decides, where it says anything about it.
 _DECIDED = (
     "client_order_id", "side", "position_side", "type", "time_in_force", "price", "stop_price", "quantity",
@@ -32,13 +34,20 @@ def frozen(thing: T) -> T:
 
 
 def order(held: Order, told: Order) -> Order | None:
-    """Return the order that both tellings make together, or None when the new one adds nothing."""
+    """Return the order that both tellings make together, or None when the new one adds nothing.
+
+    Where neither is later than the other (stream and REST tell one moment) and they differ (a liquidation's
+    type is LIQUIDATION to the one and LIMIT to the other), the greater is kept: zero and "" say little.
+    """
     wins = supersedes(told, held)
     first, second = (told, held) if wins else (held, told)
     merged = msgspec.structs.replace(first)
     changed = wins
+    tied = not wins and not supersedes(held, told)
     for name, mine in zip(_DECIDED, _decided(first), strict=True):
-        if mine is None and (value := getattr(second, name)) is not None:
+        if mine is not None and not tied:
+            continue
+        if (value := getattr(second, name)) is not None and (mine is None or value > mine):
             setattr(merged, name, value)
             changed = changed or not wins
     changed |= _join(merged, held, told)
@@ -92,6 +101,17 @@ def conflict(held: Fill, told: Fill) -> dict[str, object]:
     if abs(held.traded_at - told.traded_at) >= timedelta(seconds=1):
         found["traded_at"] = {"held": held.traded_at.isoformat(), "told": told.traded_at.isoformat()}
     return found
+
+
+def opposed(held: Fill, told: Fill) -> bool:
+    """Say whether two tellings of one number are the two sides of a trade with oneself."""
+    return held.order_id != told.order_id and {held.side, told.side} == {"BUY", "SELL"}
+
+
+def second_side(told: Fill) -> tuple[Fill, FillKey]:
+    """Return the side told second of a trade with oneself, under a name of its own."""
+    side = msgspec.structs.replace(told, trade_id=other_side(told.trade_id, told.side))
+    return side, (side.market, side.symbol, side.trade_id)
 
 
 def adds(held: Fill, told: Fill) -> bool:
@@ -180,8 +200,7 @@ def same_price(a: Decimal | None, b: Decimal | None) -> bool:
     coarse = max(a.as_tuple().exponent, b.as_tuple().exponent)
     if not isinstance(coarse, int):
         return False
-    step = Decimal(1).scaleb(coarse)
-    return abs(a - b) < step and (a % step == _ZERO or b % step == _ZERO)
+    return _EXACT.subtract(a, b).copy_abs() < Decimal(1).scaleb(coarse)
 
 
 def empty(held: Balance, as_of: datetime) -> Balance:

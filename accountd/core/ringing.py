@@ -100,7 +100,7 @@ def fill(fold: Ringer, told: Fill, order: Order | None) -> None:
 
 def order(fold: Ringer, held: Order) -> None:
     """Ring for an order that reached a new status."""
-    type_ = _ORDER_TYPES.get(held.status)
+    type_ = "order.canceled" if _ended_unfilled(held) else _ORDER_TYPES.get(held.status)
     if type_ is None or not (heard(fold, type_) or heard(fold, "liquidation")):
         return
     data = {
@@ -121,6 +121,12 @@ def order(fold: Ringer, held: Order) -> None:
         name = (held.market, held.symbol, held.order_id)
         if held.status == "NEW" or held.source == REST:
             ring(fold, "liquidation", held.updated_at, name, data, line)
+
+
+def _ended_unfilled(held: Order) -> bool:
+    """Say whether the order that a trigger placed ended without its whole quantity: FINISHED is any end."""
+    filled = held.filled_quantity
+    return held.status == "FINISHED" and filled is not None and (not filled or filled < (held.quantity or 0))
 
 
 def balance(fold: Ringer, told: Balance, held: Balance | None) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from accountd.core.beliefs import order_key
-from accountd.core.changes import OrderKey
+from accountd.core.changes import OrderKey, other_side
 from accountd.core.told import ALGO_ORDERS, ORDERS, Balance, Fill, Order, Position, Snapshot, Transfer
 from accountd.runtime.budget import Priority
 from accountd.venues.base import Page, Section, Swept, SymbolInfo, Window
@@ -133,7 +133,8 @@ class Round:
             self.symbols[told.market].add(told.symbol)
             self.shown.add(order_key(told))
         elif isinstance(told, Fill):
-            self.fills[told.market, told.symbol].add(told.trade_id)
+            names = (told.trade_id, other_side(told.trade_id, told.side))
+            self.fills[told.market, told.symbol].update(names)
         elif isinstance(told, Position):
             if told.quantity:
                 self.symbols[told.market].add(told.symbol)

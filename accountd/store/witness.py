@@ -100,4 +100,8 @@ def unpaid_fills(connection: Connection, account: str, market: str, start: datet
             )
         )
     }
-    return [((row[0], row[1]), row[2]) for row in told if row[3] and (row[0], row[1]) not in paid]
+    return [
+        ((row[0], row[1]), row[2])
+        for row in told
+        if row[3] and (row[0], row[1].partition("-")[0]) not in paid  # both sides of a trade have its number
+    ]

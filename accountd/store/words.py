@@ -24,7 +24,8 @@ COMMON = {
     "symbol": "The instrument, as the venue writes it.",
     "asset": "The asset, as the venue writes it; on market isolated pair and asset, such as BTCUSDT:USDT.",
     "order_id": "The venue's number of the order, as text.",
-    "trade_id": "The venue's number of the execution, as text.",
+    "trade_id": "The venue's number of the execution, as text; of a trade with oneself, the side "
+    "told second has its side behind it (`7-SELL`).",
     "side": "BUY or SELL.",
     "position_side": "BOTH, or LONG and SHORT in hedge mode. Null: the market has no positions.",
     "source": "Who told it: stream or rest.",

@@ -5,15 +5,16 @@ Venue pages: derivatives/*/user-data-streams. A venue file brings its events as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from accountd.core.told import Notice
-from accountd.venues.base import ACK, UNDECODABLE, Ack, Decoded, from_ms
-from accountd.venues.wire import UNREADABLE, named, plain
+from accountd.venues.base import ACK, UNDECODABLE, Ack, Decoded
+from accountd.venues.binance_spot_wire import moment
+from accountd.venues.wire import UNREADABLE, named, patiently, plain
 
 NOTHING = msgspec.Raw(b"")
 
@@ -24,7 +25,6 @@ class Loose(msgspec.Struct, gc=False):
     """Any JSON object: read when it is none of the known events."""
 
     e: str | None = None
-    E: int | None = None
     data: msgspec.Raw = NOTHING
     id: msgspec.Raw = NOTHING
     result: msgspec.Raw = NOTHING
@@ -33,7 +33,34 @@ class Loose(msgspec.Struct, gc=False):
     msg: str | None = None
 
 
+class _Named(msgspec.Struct, gc=False):
+    """What any event has, whatever else stands in it."""
+
+    e: str
+    E: msgspec.Raw = NOTHING
+
+
 _loose = msgspec.json.Decoder(Loose, strict=False)
+_named = msgspec.json.Decoder(_Named)
+_whole = msgspec.json.Decoder(int, strict=False)
+
+
+def stranger(frame: bytes | str | msgspec.Raw, known: Collection[str]) -> Decoded | None:
+    """Return an event of an unknown name as such, whatever it holds; None for anything else."""
+    try:
+        event = _named.decode(frame)
+        plain.decode(frame)  # bad UTF-8 outside the fields that were read
+    except UNREADABLE:
+        return None
+    return None if event.e in known else unknown(event.e, _time(event.E))
+
+
+def _time(raw: msgspec.Raw) -> datetime | None:
+    """Return a time of ms or µs since 1970; None for what is none."""
+    try:
+        return moment(_whole.decode(raw))
+    except UNREADABLE:
+        return None
 
 
 class Frames:
@@ -82,17 +109,18 @@ class Frames:
 
         ``reason`` is a text: an error would hold on to this call, and this call to it.
         """
+        if (event := stranger(frame, self.known)) is not None:
+            return event
         try:
             loose = _loose.decode(frame)
             if len(loose.data) and loose.e is None and depth == 0:
                 return self._inner(bytes(loose.data))
             if loose.e is None and len(loose.id):
                 return _answer(loose)
-            if loose.e is not None and loose.e not in self.known:
-                return _unknown(loose.e, from_ms(loose.E) if loose.E is not None else None)
             if loose.e is None:
                 plain.decode(frame)  # bad UTF-8 outside the fields that were read
-                return _answer(loose) if len(loose.code) or len(loose.error) else _unknown("", None)
+                return _answer(loose) if len(loose.code) or len(loose.error) else unknown("", None)
+            return self._read(patiently(self._event.decode, frame))
         except UNREADABLE as worse:
             reason = str(worse)
         return _undecodable(reason)
@@ -124,7 +152,7 @@ def _answer(loose: Loose) -> Decoded:
     return Decoded(kind=ACK, event_time=None, told=[], control=ACK, ack=ack)
 
 
-def _unknown(name: str, at: datetime | None) -> Decoded:
+def unknown(name: str, at: datetime | None) -> Decoded:
     # The name comes from outside and becomes a column and a metric's label: keep it short.
     short = name[:64]
     notice = Notice(kind="unknown", detail={"event": short}, at=at)

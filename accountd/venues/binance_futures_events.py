@@ -241,7 +241,7 @@ def _margin_call(event: MarginCall) -> Decoded:
         "s": "symbol", "ps": "position_side", "pa": "quantity", "mt": "margin_type", "iw": "isolated_wallet",
         "mp": "mark_price", "up": "unrealized_pnl", "mm": "maintenance_margin",
     }  # fmt: skip
-    rows = plain.decode(event.p)
+    rows = plain.decode(event.p) or []
     positions = [{names.get(k, k): v for k, v in row.items()} for row in rows if isinstance(row, dict)]
     for row in positions:
         if isinstance(row.get("margin_type"), str):

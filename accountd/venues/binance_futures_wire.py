@@ -38,7 +38,7 @@ class OrderBody(msgspec.Struct, gc=False):
     R: bool | None = None
     ps: str | None = None
     rp: Decimal | None = None
-    er: str | None = None
+    er: int | str | None = None
 
 
 class OrderUpdate(msgspec.Struct, tag="ORDER_TRADE_UPDATE", tag_field="e", gc=False):

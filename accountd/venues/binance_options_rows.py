@@ -12,6 +12,7 @@ import msgspec
 
 from accountd.core.told import ORDERS, POSITIONS, REST, Balance, Fill, Order, Position, Transfer
 from accountd.venues.base import from_ms
+from accountd.venues.binance_futures_rows import moment
 from accountd.venues.binance_options_events import MARKET, SIDE
 from accountd.venues.binance_pages import Pages, every_row, page_kinds, single_row
 from accountd.venues.wire import EXACT, check, negated, product
@@ -158,7 +159,7 @@ def order(row: OrderRow, _: datetime, market: str) -> Order:
         kind="order",
         order_id=str(row.order_id),
         status=STATUSES.get(row.status, row.status),
-        updated_at=from_ms(row.update_time or row.create_time),
+        updated_at=from_ms(moment(row.update_time, row.create_time)),
         client_order_id=row.client_order_id or None,
         side=row.side,
         type=row.type,

@@ -10,7 +10,7 @@ import msgspec
 
 from accountd.core.told import Balance, Notice, Order, Position, Snapshot, Told
 from accountd.errors import VenueUnavailable
-from accountd.venues.wire import UNREADABLE, named
+from accountd.venues.wire import UNREADABLE, named, patiently
 
 Split = Callable[[bytes], list[msgspec.Raw]]
 # What a row tells: it is given the row, the venue time that its page speaks of, and the market.
@@ -19,27 +19,17 @@ Tell = Callable[[Any, datetime, str], Told | list[Told]]
 every_row = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-class _Rows(msgspec.Struct, gc=False):
-    rows: list[msgspec.Raw]
-
-
 class _Listed(msgspec.Struct, gc=False):
     rows: list[msgspec.Raw] | None = None
     total: int | None = None
 
 
-_rows = msgspec.json.Decoder(_Rows)
-_listed = msgspec.json.Decoder(_Listed)
+_listed = msgspec.json.Decoder(_Listed, strict=False)
 
 
 def single_row(body: bytes) -> list[msgspec.Raw]:
     """Return a page that is one row."""
     return [msgspec.json.decode(body, type=msgspec.Raw)]
-
-
-def counted_rows(body: bytes) -> list[msgspec.Raw]:
-    """Return the rows of ``{"rows": [...], "total": n}``."""
-    return _rows.decode(body).rows
 
 
 def listed_rows(body: bytes) -> list[msgspec.Raw]:
@@ -104,7 +94,7 @@ class Pages:
         told: list[Told] = []
         for raw in raws:
             try:
-                found = page.tell(decoder.decode(raw), as_of, page.market)
+                found = page.tell(patiently(decoder.decode, raw), as_of, page.market)
                 rows = [named(one) for one in found] if isinstance(found, list) else [named(found)]
             except UNREADABLE as refusal:
                 detail = {"page": kind, "reason": str(refusal)[:200]}

@@ -18,6 +18,7 @@ from accountd.venues.base import Decoded, from_ms
 from accountd.venues.binance_contracts import COINM, USDM
 from accountd.venues.binance_frames import Frames, Reader
 from accountd.venues.binance_futures_events import FuturesEvents
+from accountd.venues.binance_futures_rows import moment
 from accountd.venues.binance_risk import NONE, figures, risk_readers
 from accountd.venues.binance_spot_events import SpotEvents
 from accountd.venues.binance_spot_wire import (
@@ -116,7 +117,7 @@ def _strategy(event: StrategyOrder) -> Decoded:
         kind="algo",
         order_id=str(o.si),
         status=o.os,
-        updated_at=from_ms(o.ut or o.T),
+        updated_at=from_ms(moment(o.ut, o.T)),
         client_order_id=o.c,
         side=o.S,
         position_side=o.ps,
@@ -126,7 +127,7 @@ def _strategy(event: StrategyOrder) -> Decoded:
         stop_price=o.sp,
         quantity=o.q,
         reduce_only=o.R,
-        created_at=from_ms(o.T),
+        created_at=from_ms(o.T) if o.T else None,
         actual_order_id=text(o.i),
     )
     return Decoded(kind="CONDITIONAL_ORDER_TRADE_UPDATE", event_time=made, told=[order])
@@ -141,7 +142,7 @@ def _liability(event: LiabilityChange) -> Decoded:
 
 def _open_order_loss(event: OpenOrderLoss) -> Decoded:
     made = from_ms(event.E)
-    told = plain.decode(event.O)
+    told = plain.decode(event.O) or []
     rows = [{"asset": row.get("a"), "amount": row.get("o")} for row in told if isinstance(row, dict)]
     detail = {"event": "openOrderLoss", "body": rows}
     notice = Notice(kind="leftover", market=MARGIN, detail=detail, at=made)

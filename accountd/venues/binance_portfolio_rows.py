@@ -16,7 +16,8 @@ from accountd.venues import binance_futures_rows as futures
 from accountd.venues import binance_spot_rows as spot
 from accountd.venues.base import from_ms
 from accountd.venues.binance_contracts import COINM, USDM
-from accountd.venues.binance_pages import Pages, counted_rows, every_row, page_kinds, single_row
+from accountd.venues.binance_margin_rows import margin_trade
+from accountd.venues.binance_pages import Pages, every_row, listed_rows, page_kinds, single_row
 from accountd.venues.binance_portfolio_events import MARGIN
 from accountd.venues.wire import EXACT, check, negated, text
 
@@ -119,7 +120,7 @@ def strategy(row: StrategyRow, _: datetime, market: str) -> Order:
         kind="algo",
         order_id=str(row.strategy_id),
         status=row.strategy_status,
-        updated_at=from_ms(row.update_time or row.book_time),
+        updated_at=from_ms(futures.moment(row.update_time, row.book_time)),
         client_order_id=row.new_client_strategy_id,
         side=row.side,
         position_side=row.position_side,
@@ -207,12 +208,12 @@ PAGES = Pages(
             "margin.open_orders": (every_row, spot.OrderRow, spot.order, ORDERS),
             "margin.orders": (every_row, spot.OrderRow, spot.order, None),
             "margin.order": (single_row, spot.OrderRow, spot.order, None),
-            "margin.fills": (every_row, spot.TradeRow, spot.trade, None),
-            "margin.interest": (counted_rows, InterestRow, interest, None),
+            "margin.fills": (every_row, spot.TradeRow, margin_trade, None),
+            "margin.interest": (listed_rows, InterestRow, interest, None),
             "portfolio.interest": (every_row, InterestRow, interest, None),
-            "margin.loans": (counted_rows, LoanRow, loan, None),
-            "margin.moves": (counted_rows, MoveRow, move, None),
-            "margin.repayments": (counted_rows, RepayRow, repayment, None),
+            "margin.loans": (listed_rows, LoanRow, loan, None),
+            "margin.moves": (listed_rows, MoveRow, move, None),
+            "margin.repayments": (listed_rows, RepayRow, repayment, None),
         },
     )
 )

@@ -13,9 +13,10 @@ import msgspec
 
 from accountd.core.told import Notice, Told
 from accountd.venues.base import ACK, NO_LANES, TERMINATED, UNDECODABLE, Ack, Decoded
+from accountd.venues.binance_frames import stranger, unknown
 from accountd.venues.binance_spot_events import Reader
 from accountd.venues.binance_spot_wire import NOTHING, Refusal, RetryAt, moment
-from accountd.venues.wire import UNREADABLE, plain
+from accountd.venues.wire import UNREADABLE, patiently, plain
 
 LaneOf = Callable[[int | None], str]
 REVOKED = 401
@@ -24,7 +25,6 @@ FOREIGN = -1  # the number of an answer to nobody here
 
 class _Loose(msgspec.Struct, gc=False):
     e: str | None = None
-    E: int | None = None
     event: msgspec.Raw = NOTHING
     data: msgspec.Raw = NOTHING
     subscriptionId: int | None = None
@@ -115,6 +115,8 @@ class SpotFrames:
 
         ``reason`` is a text: an error would hold on to this call, and this call to it.
         """
+        if (event := stranger(frame, self.known)) is not None:
+            return event
         try:
             loose = _loose.decode(frame)
             if loose.e is None and depth == 0:
@@ -125,10 +127,8 @@ class SpotFrames:
                     return _answer(loose)
             if loose.e is None:
                 plain.decode(frame)  # bad UTF-8 outside the fields that were read
-                return _unknown("", None)
-            if loose.e not in self.known:
-                return _unknown(loose.e, None if loose.E is None else moment(loose.E))
-            return self._read(self._event.decode(frame), number, lane_of)
+                return unknown("", None)
+            return self._read(patiently(self._event.decode, frame), number, lane_of)
         except UNREADABLE as worse:
             reason = str(worse)
         # A ValidationError names a field and a type, a UnicodeDecodeError a byte: neither shows a value.
@@ -171,10 +171,3 @@ def _error(loose: _Loose) -> tuple[str | None, int | None, datetime | None]:
         code = plain.decode(loose.code) if len(loose.code) else None
         return loose.msg or "refused", code if isinstance(code, int) else None, None
     return None, None, None
-
-
-def _unknown(name: str, at: datetime | None) -> Decoded:
-    # The name comes from outside and becomes a column and a metric's label: keep it short.
-    short = name[:64]
-    notice = Notice(kind="unknown", detail={"event": short}, at=at)
-    return Decoded(kind=f"unknown:{short}", event_time=at, told=[notice])

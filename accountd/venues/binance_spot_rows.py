@@ -15,10 +15,11 @@ from accountd.core.told import BALANCES, ORDERS, Balance, Fill, Notice, Order, T
 from accountd.venues.binance_pages import PageKind, every_row, listed_rows, single_row
 from accountd.venues.binance_spot_events import NOT_SET, ZERO, allocation_name
 from accountd.venues.binance_spot_wire import moment, total
-from accountd.venues.wire import EXACT, check, need, product, text
+from accountd.venues.wire import EXACT, check, need, product, taken, text
 
 CREDITED = (1, 6)  # deposit: success; credited but not yet to be withdrawn
 COMPLETED = 6  # withdrawal
+FUNDING = (1, "funding")  # the number of the funding wallet, and its market in the record
 WALLET = "MAIN_"  # a universal transfer out of the spot wallet begins so, one into it ends with _MAIN
 
 
@@ -92,27 +93,28 @@ class ListRow(msgspec.Struct, rename="camel", gc=False):
     list_order_status: str = ""
 
 
-class DepositRow(msgspec.Struct, rename="camel", gc=False):
+class _CapitalRow(msgspec.Struct, rename="camel", gc=False, kw_only=True):
+    """What a deposit and a withdrawal have in common."""
+
+    coin: str
+    amount: Decimal
+    status: int
+    id: str | int = ""
+    tx_id: str = ""
+    wallet_type: int = 0
+
+
+class DepositRow(_CapitalRow, rename="camel", gc=False, kw_only=True):
     """One row of GET capital/deposit/hisrec."""
 
-    coin: str
-    amount: Decimal
-    status: int
     insert_time: int
-    id: str | int = ""
-    tx_id: str = ""
 
 
-class WithdrawalRow(msgspec.Struct, rename="camel", gc=False):
+class WithdrawalRow(_CapitalRow, rename="camel", gc=False, kw_only=True):
     """One row of GET capital/withdraw/history; its times are text in UTC."""
 
-    coin: str
-    amount: Decimal
-    status: int
     apply_time: str | int
     transaction_fee: Decimal
-    id: str | int = ""
-    tx_id: str = ""
 
 
 class MoveRow(msgspec.Struct, rename="camel", gc=False):
@@ -162,7 +164,7 @@ class DividendRow(msgspec.Struct, rename="camel", gc=False):
 
 
 _account = msgspec.json.Decoder(AccountBody)
-_dust = msgspec.json.Decoder(DustBody)
+_dust = msgspec.json.Decoder(DustBody, strict=False)
 
 
 def holding(row: HoldingRow, as_of: datetime, market: str) -> list[Told]:
@@ -250,8 +252,8 @@ def deposit(row: DepositRow, as_of: datetime, market: str) -> list[Told]:
         return []
     return [
         Transfer(
-            market=market, kind="deposit", transfer_id=named(row), asset=row.coin, amount=row.amount,
-            occurred_at=moment(row.insert_time), info=text(row.tx_id),
+            market=wallet(row, market), kind="deposit", transfer_id=named(row), asset=row.coin,
+            amount=row.amount, occurred_at=moment(row.insert_time), info=text(row.tx_id),
         )
     ]  # fmt: skip
 
@@ -265,21 +267,26 @@ def withdrawal(row: WithdrawalRow, as_of: datetime, market: str) -> list[Told]:
     at = utc(row.apply_time) if isinstance(row.apply_time, str) else moment(row.apply_time)
     told: list[Told] = [
         Transfer(
-            market=market, kind="withdrawal", transfer_id=named(row), asset=row.coin, amount=-row.amount,
-            occurred_at=at, info=text(row.tx_id),
+            market=wallet(row, market), kind="withdrawal", transfer_id=named(row), asset=row.coin,
+            amount=taken(row.amount), occurred_at=at, info=text(row.tx_id),
         )
     ]  # fmt: skip
     if row.transaction_fee:
         told.append(
             Transfer(
-                market=market, kind="withdrawal_fee", transfer_id=named(row), asset=row.coin,
-                amount=-row.transaction_fee, occurred_at=at,
+                market=wallet(row, market), kind="withdrawal_fee", transfer_id=named(row), asset=row.coin,
+                amount=taken(row.transaction_fee), occurred_at=at,
             )
         )  # fmt: skip
     return told
 
 
-def named(row: DepositRow | WithdrawalRow) -> str:
+def wallet(row: _CapitalRow, market: str) -> str:
+    """Return the market whose balance moved: the history is of the spot wallet and of the funding wallet."""
+    return FUNDING[1] if row.wallet_type == FUNDING[0] else market
+
+
+def named(row: _CapitalRow) -> str:
     """Return the id of a deposit or withdrawal; where the venue numbers none, that of its transaction.
 
     Raises:
@@ -306,7 +313,7 @@ def move(row: MoveRow, as_of: datetime, market: str) -> list[Told]:
     need(row.asset, row.type)
     if row.status != "CONFIRMED":
         return []
-    amount = -row.amount if row.type.startswith(WALLET) else row.amount
+    amount = taken(row.amount) if row.type.startswith(WALLET) else row.amount
     return [
         Transfer(
             market=market, kind="transfer", transfer_id=str(row.tran_id), asset=row.asset, amount=amount,
@@ -353,7 +360,7 @@ def dividend(row: DividendRow, as_of: datetime, market: str) -> Told:
     need(row.asset)
     return Transfer(
         market=market, kind="dividend", transfer_id=str(row.id), asset=row.asset,
-        amount=-row.amount if row.direction < 0 else row.amount, occurred_at=moment(row.div_time),
+        amount=taken(row.amount) if row.direction < 0 else row.amount, occurred_at=moment(row.div_time),
         info=row.en_info or None,
     )  # fmt: skip
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from decimal import Context, Decimal, InvalidOperation, Overflow
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from accountd.core.told import Balance, Fill, Order, Position, SymbolConfig, Told, Transfer
+
+T = TypeVar("T")
+_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
+GAPS = 16  # members in one text that say nothing, before nobody goes on reading
 
 # Everything that reading a hostile or torn message can raise; ValueError covers bad UTF-8 and bad dates.
 UNREADABLE = (msgspec.MsgspecError, ValueError, ArithmeticError, TypeError, RecursionError)
@@ -53,6 +59,11 @@ def negated(number: Decimal | None) -> Decimal | None:
     return number.copy_negate() if number else number
 
 
+def taken(amount: Decimal) -> Decimal:
+    """Return what went as its wallet sees it, exactly."""
+    return negated(amount) or amount
+
+
 def check(*numbers: Decimal | None) -> None:
     """Refuse what JSON can carry and no money can be: NaN, infinity, 1E+999999.
 
@@ -85,3 +96,35 @@ def margin(word: str | None) -> str | None:
         return None
     upper = word.upper()
     return "CROSS" if upper == "CROSSED" else upper
+
+
+def patiently(decode: Callable[[Any], T], text: bytes | str | msgspec.Raw) -> T:
+    """Decode a JSON text; a member that is null or "" where something else is expected is as if left out.
+
+    Raises:
+        MsgspecError: it is no such text, or lacks what it cannot do without.
+    """
+    for _ in range(GAPS):
+        try:
+            return decode(text)
+        except msgspec.ValidationError as refusal:
+            fuller = _without(text, str(refusal))
+            if fuller is None:
+                raise
+            text = fuller
+    return decode(text)
+
+
+def _without(text: bytes | str | msgspec.Raw, refusal: str) -> bytes | None:
+    """Return a JSON text without the member that a refusal names; None where that says something."""
+    _, _, place = refusal.rpartition("`$")
+    steps = [name or int(index) for name, index in _STEP.findall(place)]
+    whole = inside = plain.decode(text)
+    if not steps or not isinstance(steps[-1], str):
+        return None
+    for step in steps[:-1]:
+        inside = inside[step]
+    if inside.get(steps[-1], 0) not in (None, ""):
+        return None
+    del inside[steps[-1]]
+    return msgspec.json.encode(whole)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Generic, TypeVar
@@ -90,6 +90,18 @@ class Beliefs:
         self.positions: dict[PositionKey, Position] = {}
         self.configs = Configs()
 
+    def look_up(self, tellings: Sequence[Telling], look: Callable[[Wanted], Held]) -> None:
+        """Have all that is told of in memory; ``look`` finds what is held of it."""
+        wanted = self.wanted(tellings)
+        if not (wanted.orders or wanted.fills or wanted.transfers):
+            return
+        held = look(wanted)
+        self.remember(held)
+        if held.fills:  # it may be the other side of a trade with oneself
+            sides = Wanted(fills=self.wanted(tellings).fills - wanted.fills)
+            if sides.fills:
+                self.remember(look(sides))
+
     def wanted(self, tellings: Iterable[Telling]) -> Wanted:
         """List the keys told of that are not in memory, so that the store can look them up in bulk."""
         want = Wanted()
@@ -121,12 +133,14 @@ class Beliefs:
             want.orders.add(told.key)
 
     def _want_fill(self, told: Fill, want: Wanted) -> None:
-        for trade_id in (told.trade_id, other_side(told.trade_id, told.side)):
-            key = (told.market, told.symbol, trade_id)
-            if key not in self.fills:
-                want.fills.add(key)
-            elif self.fills[key].order_id == told.order_id:
-                break
+        key = (told.market, told.symbol, told.trade_id)
+        held = self.fills.get(key)
+        if held is None:
+            want.fills.add(key)
+        elif held.order_id != told.order_id:
+            side = (told.market, told.symbol, other_side(told.trade_id, told.side))
+            if side not in self.fills:
+                want.fills.add(side)
         order = (told.market, told.symbol, "order", told.order_id)
         if order not in self.orders:
             want.orders.add(order)

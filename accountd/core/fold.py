@@ -15,7 +15,6 @@ from accountd.core.told import (
     BALANCES,
     POSITIONS,
     REST,
-    STREAM,
     Absent,
     Balance,
     Fill,
@@ -236,10 +235,8 @@ class Fold:
     # -- balances, positions
 
     def _said(self) -> Said:
-        """Return who tells an event, and all its amounts: by them it is known again. A page is no event."""
         if self.said is None:
-            amounts = (one for one in self.telling.told if isinstance(one, (Balance, Position)))
-            self.said = (self.telling.session_id, *amounts) if self.telling.source == STREAM else ()
+            self.said = merge.said(self.telling)
         return self.said
 
     def _balance(self, told: Balance) -> None:

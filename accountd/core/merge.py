@@ -13,7 +13,7 @@ import msgspec
 from accountd.core.changes import FillKey, other_side
 from accountd.core.lifecycle import supersedes
 from accountd.core.money import money_text
-from accountd.core.told import Balance, Fill, Order, Position, Said
+from accountd.core.told import STREAM, Balance, Fill, Order, Position, Said, Telling
 
 T = TypeVar("T", bound=msgspec.Struct)
 _ZERO = Decimal(0)
@@ -143,6 +143,12 @@ def newer(told: Balance | Position, held: Balance | Position, said: Said) -> boo
     if not said or not any(held.past):
         return False
     return not any(one[1:] == said[1:] and one[:1] != said[:1] for one in held.past)
+
+
+def said(telling: Telling) -> Said:
+    """Return who tells an event, and all its amounts: by them it is known again. A page is no event."""
+    amounts = (one for one in telling.told if isinstance(one, (Balance, Position)))
+    return (telling.session_id, *amounts) if telling.source == STREAM else ()
 
 
 def succeed(told: Balance | Position, held: Balance | Position | None, said: Said) -> None:

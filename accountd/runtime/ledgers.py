@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from accountd.core import alerts
 from accountd.core.alerts import HookWish, OutboxRow
@@ -49,9 +50,7 @@ class Ledgers(dict[str, Ledger]):
             ledger = self[account_id]
             beliefs = ledger.beliefs
             assert beliefs is not None
-            wanted = beliefs.wanted(told)
-            if wanted.orders or wanted.fills or wanted.transfers:
-                beliefs.remember(look(account_id, wanted))
+            beliefs.look_up(told, partial(look, account_id))
             changes.append(Fold(beliefs, ledger.born, heard=self._heard).run(told))
         outbox = [row for one in changes for row in self._rows(one.account_id, one.alerts)]
         return Folded(changes, ready(changes), outbox)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 import structlog
@@ -198,9 +199,7 @@ class Replay:
         """Fold rows and write what comes of it in one transaction."""
         with writer.begin() as tx:
             beliefs = beliefs or _load(tx, row.account_id)
-            wanted = beliefs.wanted(tellings)
-            if wanted.orders or wanted.fills or wanted.transfers:
-                beliefs.remember(tx.load(row.account_id, wanted))
+            beliefs.look_up(tellings, partial(tx.load, row.account_id))
             changes = Refold(beliefs, row.created_at, map(_kept, group)).run(tellings)
             rebuild.write(tx, changes, self._commits(row.account_id, changes))
             if rehearse:

@@ -8,12 +8,12 @@ from decimal import Decimal
 
 import psycopg
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, select, text
 
 from accountd.core.told import Notice
 from accountd.errors import DatabaseFailed, DatabaseFull, DatabaseGone, Fenced, RecordRefused
 from accountd.store import tables
-from accountd.store.engine import writer_engine
+from accountd.store.engine import reading, writer_engine
 from accountd.store.writer import Writer
 from tests.postgres import Postgres
 from tests.runtime.recording import POISON, fill, frame, order, page, poison, recording
@@ -387,3 +387,22 @@ def forge(connection):
     for (name,) in connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).all():
         connection.execute(text(f"DROP TRIGGER {name}"))
     connection.execute(text("UPDATE journal SET raw = :raw WHERE seq = 5"), {"raw": b'{"frame":55}'})
+
+
+async def test_both_sides_of_a_trade_with_oneself_are_kept_once(database_url):
+    """The venue numbers them alike; told again after a restart, in whatever order, they are known."""
+    bought, sold = fill(7, order_id="1"), fill(7, order_id="2", side="SELL")
+    async with recording(database_url) as stage:
+        stage.recorder.offer(frame(1, bought))
+        stage.recorder.offer(frame(2, sold))
+        await stage.drained()
+    async with recording(database_url) as stage:
+        stage.recorder.offer(frame(3, sold))
+        stage.recorder.offer(frame(4, bought))
+        await stage.recorder.record(page(5, sold, bought))
+        await stage.drained()
+        with reading(stage.engine) as connection:
+            found = connection.execute(select(tables.fills.c.trade_id, tables.fills.c.order_id)).all()
+            findings = connection.execute(select(tables.findings.c.kind)).all()
+        assert sorted(map(tuple, found)) == [("7", "1"), ("7-SELL", "2")]
+        assert findings == []

@@ -17,6 +17,7 @@ from accountd.core.told import STREAM, Balance, Fill, Order, Position, Said, Tel
 
 T = TypeVar("T", bound=msgspec.Struct)
 _ZERO = Decimal(0)
+MOST_PAST = 64  # events of one instant that are remembered
 _EXACT = Context(prec=500)  # far more digits than any two prices have between them
 # What the winning telling of an order decides, where it says anything about it.
 _DECIDED = (
@@ -142,7 +143,7 @@ def newer(told: Balance | Position, held: Balance | Position, said: Said) -> boo
         return held.seen_at is None or told.seen_at > held.seen_at
     if not said or not any(held.past):
         return False
-    return not any(one[1:] == said[1:] and one[:1] != said[:1] for one in held.past)
+    return not any(one[:1] != said[:1] and one[1:] == said[1:] for one in held.past)
 
 
 def said(telling: Telling) -> Said:
@@ -153,17 +154,21 @@ def said(telling: Telling) -> Said:
 
 def succeed(told: Balance | Position, held: Balance | Position | None, said: Said) -> None:
     """Let a telling remember what else was told of its own instant."""
-    same = held is not None and (held.as_of, held.seen_at) == (told.as_of, told.seen_at)
-    told.past = (*held.past, said) if held is not None and same else (said,)
+    told.past = (said,) if held is None else _past(held, told, said)
 
 
 def settle(held: Balance | Position, told: Balance | Position, said: Said) -> None:
     """Let a balance or position that was told again be as of the later telling."""
-    same = (held.as_of, held.seen_at) == (told.as_of, told.seen_at)
-    held.past = (*held.past, said) if same else (said,)
+    held.past = _past(held, told, said)
     held.as_of, held.seen_at = told.as_of, told.seen_at
     if isinstance(held, Position) and isinstance(told, Position) and told.unrealized_pnl is not None:
         held.unrealized_pnl = told.unrealized_pnl  # moves with the mark price: no change of belief
+
+
+def _past(held: Balance | Position, told: Balance | Position, said: Said) -> tuple[Said, ...]:
+    if (held.as_of, held.seen_at) != (told.as_of, told.seen_at):
+        return (said,)
+    return held.past if said in held.past else (*held.past[-MOST_PAST:], said)
 
 
 def same_balance(held: Balance, told: Balance) -> bool:

@@ -96,7 +96,8 @@ class Omissions:
         if amounts != last.amounts and amounts in last.seen:
             self._again[key] = now
         last.amounts = amounts
-        last.seen.add(amounts)
+        if len(last.seen) < MOST:
+            last.seen.add(amounts)
 
     def _half(self, key: Key, mine: dict[Key, float], others: dict[Key, float], now: float) -> None:
         if others.pop(key, None) is not None:

@@ -270,6 +270,15 @@ def test_an_amount_may_come_back_within_its_instant(told):
         assert (held.total if isinstance(held, Balance) else held.quantity) == 100
 
 
+@pytest.mark.parametrize("amounts", [[7], range(1_000)])
+def test_a_flood_of_one_instant_is_not_remembered_without_end(amounts):
+    """Whoever tells one millisecond for ever fills no memory."""
+    beliefs = Beliefs("main", 0, journal.GENESIS)
+    for n in range(3 * merge.MOST_PAST):
+        Fold(beliefs, BORN).run([balance(5, amounts[n % len(amounts)])])
+    assert len(beliefs.balances[("usdm", "USDT")].past) <= merge.MOST_PAST + 1
+
+
 def test_history_does_not_ring_as_new():
     """What happened before the account's first start is marked as backfill."""
     beliefs = Beliefs("main", 0, journal.GENESIS)

@@ -23,6 +23,11 @@ def other_side(trade_id: str, side: str) -> str:
     return f"{trade_id}-{side}"
 
 
+def venue_number(trade_id: str) -> str:
+    """Return the number that the venue gave the trade of a fill, whichever side it is."""
+    return trade_id.partition("-")[0]
+
+
 class JournalRow(msgspec.Struct, gc=False):
     """One journal row; ``seq`` is dense per account, ``head`` chains over everything before it."""
 

@@ -62,8 +62,7 @@ class Fold:
         size = journal.SALT_BYTES
         salts = self.salts(size * len(tellings))  # at once: each call gives the interpreter lock away
         for n, telling in enumerate(tellings):
-            self.telling, self.changed, self.seen = telling, False, []
-            self.said = None
+            self.telling, self.changed, self.seen, self.said = telling, False, [], None
             self.seq = self.changes.seq + 1
             for told in telling.told:
                 TELL[type(told)](self, told)

@@ -97,7 +97,6 @@ class Feed:
                     log.warning("market stream failed", family=self.family, error=str(error))
                 except Exception:  # a bug, met once, must not silence the streams for good
                     log.exception("market stream broke", family=self.family)
-                    held = None
                 if held is None or self.clock.monotonic() - started < self.rotate_after:
                     await self.clock.sleep(backoff.next(self.clock.monotonic() - started))
         finally:

@@ -69,7 +69,7 @@ def write(connection: Connection, account_id: str, told: Sequence[Proven], at: d
     """Add stretches to the coverage, and what they were proven by to the evidence."""
     if told:
         _extend(connection, account_id, told, at)
-        _explain(connection, account_id, [one for one in told if one.by is not None], at)
+        _explain(connection, account_id, [(one, one.by) for one in told if one.by is not None], at)
 
 
 def _of(table: Table, account_id: str, told: Sequence[Proven]) -> list[Any]:
@@ -115,24 +115,25 @@ def _extend(connection: Connection, account_id: str, told: Sequence[Proven], at:
     ])  # fmt: skip
 
 
-def _explain(connection: Connection, account_id: str, told: Sequence[Proven], at: datetime) -> None:
+def _explain(connection: Connection, account_id: str, told: Sequence[tuple[Proven, Evidence]],
+             at: datetime) -> None:  # fmt: skip
     """Write down what stretches were proven by.
 
     One row a day (UTC) and occasion: a later sweep of the same day whose stretch touches is added to it.
     """
-    c, day = evidence.c, at.replace(hour=0, minute=0, second=0, microsecond=0)
-    occasions = sorted({one.by.sweep for one in told if one.by is not None})
-    if not occasions:
+    if not told:
         return
+    c, day = evidence.c, at.replace(hour=0, minute=0, second=0, microsecond=0)
+    occasions = sorted({by.sweep for _, by in told})
+    stretches = [one for one, _ in told]
     today = select(
         c.dataset, c.market, c.symbol, c.sweep, c.first_at, c.from_time, c.to_time, c.requests, c.asked_by
-    ).where(*_of(evidence, account_id, told), c.sweep.in_(occasions), c.first_at >= day)
+    ).where(*_of(evidence, account_id, stretches), c.sweep.in_(occasions), c.first_at >= day)
     held: defaultdict[tuple[Key, str], list[_Held]] = defaultdict(list)
     for dataset, market, symbol, sweep, *rest in connection.execute(today.order_by(c.first_at.desc())):
         held[(dataset, market, symbol), sweep].append(_Held(*rest))
-    for one in told:
-        by, mine = one.by, held[one.key, one.by.sweep if one.by else ""]
-        assert by is not None
+    for one, by in told:
+        mine = held[one.key, by.sweep]
         row = next((row for row in mine if _touches(row, one, by)), None)
         if row is not None:
             row.from_time, row.to_time = min(row.from_time, one.from_time), max(row.to_time, one.to_time)

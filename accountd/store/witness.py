@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from accountd.core.changes import venue_number
 from accountd.store.tables import fills, orders, transfers
 
 AT_A_TIME = 500  # trades of one look
@@ -103,5 +104,5 @@ def unpaid_fills(connection: Connection, account: str, market: str, start: datet
     return [
         ((row[0], row[1]), row[2])
         for row in told
-        if row[3] and (row[0], row[1].partition("-")[0]) not in paid  # both sides of a trade have its number
+        if row[3] and (row[0], venue_number(row[1])) not in paid
     ]

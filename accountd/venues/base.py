@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
+MICROSECONDS = 10**14  # a time of more digits than that is in µs
 
 # What a control frame is about: an answer to a request of ours; the listen key expired; the venue ends
 # the connection soon; it ended one subscription.
@@ -44,6 +45,17 @@ def from_ms(ms: int) -> datetime:
         OverflowError: no calendar reaches that far.
     """
     return EPOCH + MILLISECOND * ms
+
+
+def moment(number: int) -> datetime:
+    """Return the aware UTC time of a venue's number: ms, or µs where a connection asked for them.
+
+    Raises:
+        ValueError: nothing happened before 1970.
+    """
+    if number <= 0:
+        raise ValueError("a time that no event has")
+    return EPOCH + MILLISECOND * number if number < MICROSECONDS else EPOCH + MILLISECOND * number / 1000
 
 
 def to_ms(moment: datetime) -> int:

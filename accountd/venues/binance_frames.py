@@ -12,8 +12,7 @@ from typing import Any
 import msgspec
 
 from accountd.core.told import Notice
-from accountd.venues.base import ACK, UNDECODABLE, Ack, Decoded
-from accountd.venues.binance_spot_wire import moment
+from accountd.venues.base import ACK, UNDECODABLE, Ack, Decoded, moment
 from accountd.venues.wire import UNREADABLE, named, patiently, plain
 
 NOTHING = msgspec.Raw(b"")
@@ -49,10 +48,12 @@ def stranger(frame: bytes | str | msgspec.Raw, known: Collection[str]) -> Decode
     """Return an event of an unknown name as such, whatever it holds; None for anything else."""
     try:
         event = _named.decode(frame)
+        if event.e in known:
+            return None
         plain.decode(frame)  # bad UTF-8 outside the fields that were read
     except UNREADABLE:
         return None
-    return None if event.e in known else unknown(event.e, _time(event.E))
+    return unknown(event.e, _time(event.E))
 
 
 def _time(raw: msgspec.Raw) -> datetime | None:

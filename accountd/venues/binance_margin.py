@@ -26,6 +26,7 @@ from accountd.venues.base import (
     Rights,
     Section,
     Urls,
+    moment,
 )
 from accountd.venues.binance_asking import Asked, Asking
 from accountd.venues.binance_listen_key import lists_key, parse, probe
@@ -34,7 +35,6 @@ from accountd.venues.binance_margin_rows import CROSS, MarginPages
 from accountd.venues.binance_margin_section import MarginSection, table
 from accountd.venues.binance_spot import LISTING, POOL, RIGHTS, WS_API
 from accountd.venues.binance_spot_frames import SpotFrames
-from accountd.venues.binance_spot_wire import moment
 from accountd.venues.doors import Door, ListenKeyDoor, Request, StreamOptions, Token, TokenDoor
 
 TOKEN = "/sapi/v1/userListenToken"

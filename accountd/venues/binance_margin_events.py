@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 
 from accountd.core.told import Notice, Told
-from accountd.venues.base import Decoded
+from accountd.venues.base import Decoded, moment
 from accountd.venues.binance_margin_rows import ISOLATED, pair_asset
 from accountd.venues.binance_spot_events import Reader, SpotEvents
-from accountd.venues.binance_spot_wire import AccountPosition, moment
+from accountd.venues.binance_spot_wire import AccountPosition
 from accountd.venues.wire import check
 
 # Levels of the margin that need nobody's attention, and the one at which the venue trades by force.

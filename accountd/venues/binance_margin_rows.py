@@ -14,6 +14,7 @@ from functools import partial
 import msgspec
 
 from accountd.core.told import BALANCES, ORDERS, Balance, Told, Transfer
+from accountd.venues.base import moment
 from accountd.venues.binance_pages import PageKind, Pages, Tell, every_row, listed_rows, single_row
 from accountd.venues.binance_spot_rows import (
     HoldingRow,
@@ -25,7 +26,7 @@ from accountd.venues.binance_spot_rows import (
     order_list,
     trade,
 )
-from accountd.venues.binance_spot_wire import moment, total
+from accountd.venues.binance_spot_wire import total
 from accountd.venues.wire import EXACT, check, need, negated, product
 
 CROSS = "margin"

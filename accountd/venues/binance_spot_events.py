@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any
 
 from accountd.core.told import Balance, Fill, Notice, Order, Told
-from accountd.venues.base import KEY_EXPIRED, SHUTDOWN, TERMINATED, Decoded
+from accountd.venues.base import KEY_EXPIRED, SHUTDOWN, TERMINATED, Decoded, moment
 from accountd.venues.binance_spot_wire import (
     CONDITIONAL,
     AccountPosition,
@@ -23,7 +23,6 @@ from accountd.venues.binance_spot_wire import (
     ListStatus,
     ServerShutdown,
     StreamTerminated,
-    moment,
     total,
 )
 from accountd.venues.wire import check, need, product

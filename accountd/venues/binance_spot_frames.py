@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 
 from accountd.core.told import Notice, Told
-from accountd.venues.base import ACK, NO_LANES, TERMINATED, UNDECODABLE, Ack, Decoded
+from accountd.venues.base import ACK, NO_LANES, TERMINATED, UNDECODABLE, Ack, Decoded, moment
 from accountd.venues.binance_frames import stranger, unknown
 from accountd.venues.binance_spot_events import Reader
-from accountd.venues.binance_spot_wire import NOTHING, Refusal, RetryAt, moment
+from accountd.venues.binance_spot_wire import NOTHING, Refusal, RetryAt
 from accountd.venues.wire import UNREADABLE, patiently, plain
 
 LaneOf = Callable[[int | None], str]

@@ -12,8 +12,8 @@ import msgspec
 
 from accountd.core.beliefs import AMENDED, PREVENTED
 from accountd.core.told import Happened, Told
+from accountd.venues.base import moment
 from accountd.venues.binance_pages import PageKind, every_row
-from accountd.venues.binance_spot_wire import moment
 from accountd.venues.wire import check, need
 
 

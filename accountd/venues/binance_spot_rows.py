@@ -12,9 +12,10 @@ from decimal import Decimal
 import msgspec
 
 from accountd.core.told import BALANCES, ORDERS, Balance, Fill, Notice, Order, Told, Transfer
+from accountd.venues.base import moment
 from accountd.venues.binance_pages import PageKind, every_row, listed_rows, single_row
 from accountd.venues.binance_spot_events import NOT_SET, ZERO, allocation_name
-from accountd.venues.binance_spot_wire import moment, total
+from accountd.venues.binance_spot_wire import total
 from accountd.venues.wire import EXACT, check, need, product, taken, text
 
 CREDITED = (1, 6)  # deposit: success; credited but not yet to be withdrawn

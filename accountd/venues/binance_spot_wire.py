@@ -5,27 +5,13 @@ Venue pages: binance-spot-api-docs user-data-stream, web-socket-api and rest-api
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
 
 import msgspec
 
-from accountd.venues.base import EPOCH, MILLISECOND
 from accountd.venues.wire import EXACT
 
 NOTHING = msgspec.Raw(b"")
-MICROSECONDS = 10**14  # a time of more digits than that is in µs
-
-
-def moment(number: int) -> datetime:
-    """Return the aware UTC time of a venue's number: ms, or µs where a connection asked for them.
-
-    Raises:
-        ValueError: nothing happened before 1970.
-    """
-    if number <= 0:
-        raise ValueError("a time that no event has")
-    return EPOCH + MILLISECOND * number if number < MICROSECONDS else EPOCH + MILLISECOND * number / 1000
 
 
 def total(free: Decimal, locked: Decimal) -> Decimal:

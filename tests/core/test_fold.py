@@ -219,6 +219,12 @@ def test_absent_position_is_flat():
     assert beliefs.positions[("usdm", "BTCUSDT", "BOTH")].quantity == 0
 
 
+def amount(beliefs):
+    """Return the one amount that is believed."""
+    (held,) = (*beliefs.balances.values(), *beliefs.positions.values())
+    return held.total if isinstance(held, Balance) else held.quantity
+
+
 def elsewhere(event):
     """Let a second connection tell an event."""
     event.session_id = "second"
@@ -243,8 +249,7 @@ def test_an_amount_of_an_earlier_instant_may_come_back(told):
     """What was told of one millisecond says nothing about duplicates of the next one."""
     beliefs = Beliefs("main", 0, journal.GENESIS)
     Fold(beliefs, BORN).run([told(5, "100"), told(5, "90"), told(6, "90"), told(6, "100")])
-    (held,) = (*beliefs.balances.values(), *beliefs.positions.values())
-    assert (held.total if isinstance(held, Balance) else held.quantity) == 100
+    assert amount(beliefs) == 100
 
 
 @pytest.mark.parametrize("told", [balance, position])
@@ -254,8 +259,7 @@ def test_a_page_before_it_changes_nothing_about_the_events_of_an_instant(told):
     page.told[0].source, page.told[0].seen_at = REST, None
     beliefs = Beliefs("main", 0, journal.GENESIS)
     Fold(beliefs, BORN).run([page, told(5, "100"), told(5, "90")])
-    (held,) = (*beliefs.balances.values(), *beliefs.positions.values())
-    assert (held.total if isinstance(held, Balance) else held.quantity) == 90
+    assert amount(beliefs) == 90
 
 
 @pytest.mark.parametrize("told", [balance, position])
@@ -266,8 +270,7 @@ def test_an_amount_may_come_back_within_its_instant(told):
     Fold(beliefs, BORN).run(copy.deepcopy(events))
     for again in ([], events[1:2], events):
         Fold(beliefs, BORN).run([elsewhere(copy.deepcopy(one)) for one in again])
-        (held,) = (*beliefs.balances.values(), *beliefs.positions.values())
-        assert (held.total if isinstance(held, Balance) else held.quantity) == 100
+        assert amount(beliefs) == 100
 
 
 @pytest.mark.parametrize("amounts", [[7], range(1_000)])

@@ -49,8 +49,10 @@ class Options(Product):
 
     name = "options"
 
-    def __init__(self, exchange: Exchange, *, key_lifetime_ms: int = LIFETIME_MS) -> None:
-        super().__init__(exchange, WeightLimit(exchange.clock, 400))
+    def __init__(
+        self, exchange: Exchange, *, limit: WeightLimit | None = None, key_lifetime_ms: int = LIFETIME_MS
+    ) -> None:
+        super().__init__(exchange, limit or WeightLimit(exchange.clock, 400))
         self.options = OptionsExchange(exchange)
         self.keys = ListenKeys(exchange, key_lifetime_ms)
         self.options.listener = self._on_event
@@ -92,7 +94,10 @@ class Options(Product):
         return route[0](self.options.accounts[owner.name], params)
 
     def _info(self) -> Row:
-        limit = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": 400}
+        limit = {
+            "rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1,
+            "limit": self.limit.limit,
+        }  # fmt: skip
         symbols = [
             {"symbol": name, "underlying": f"{name[:3]}USDT", "quoteAsset": "USDT", "status": "TRADING"}
             for name in CONTRACTS

@@ -2,9 +2,10 @@
 
 from decimal import Decimal as D
 
+from accountd.sim.limits import WeightLimit
 from accountd.sim.options_product import Options
 from accountd.store import tables
-from tests.world import World
+from tests.world import WEIGHT, World
 
 CALL, PUT = "BTC-270326-90000-C", "BTC-270326-60000-P"
 KINDS = {"FEE": "commission", "CONTRACT": "contract", "TRANSFER": "transfer", "DELIVERY": "delivery"}
@@ -15,7 +16,7 @@ class OptionsWorld(World):
 
     def __init__(self, url, **more):
         super().__init__(url, account={"VENUE": "binance-options"}, **more)
-        self.product = Options(self.exchange)
+        self.product = Options(self.exchange, limit=WeightLimit(self.exchange.clock, WEIGHT))
         self.options = self.product.options
         self.server_options = {"products": [self.product]}
 

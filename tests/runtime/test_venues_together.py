@@ -3,9 +3,10 @@
 import time
 
 from accountd.sim.coinm import Coinm
+from accountd.sim.limits import WeightLimit
 from accountd.sim.options_product import Options
 from accountd.store import tables
-from tests.world import World
+from tests.world import WEIGHT, World
 
 VENUES = {"main": "binance-usdm", "coin": "binance-coinm", "calls": "binance-options"}
 
@@ -15,7 +16,9 @@ class Together(World):
 
     def __init__(self, url, **more):
         super().__init__(url, accounts=tuple(VENUES), **more)
-        self.coinm, self.options = Coinm(self.exchange), Options(self.exchange)
+        clock = self.exchange.clock
+        self.coinm = Coinm(self.exchange, limit=WeightLimit(clock, WEIGHT))
+        self.options = Options(self.exchange, limit=WeightLimit(clock, WEIGHT))
         self.server_options = {"products": [self.options, self.coinm]}
 
     def environ(self):

@@ -22,9 +22,9 @@ def plenty(monkeypatch):
     monkeypatch.setattr(BinancePortfolio, "pools", pools)
 
 
-async def test_first_sync_and_stream_are_exact(sqlite_url):
+async def test_first_sync_and_stream_are_exact(sqlite_url, plenty):
     """History, then live trading in three markets: each equals its truth, and only what is new rings."""
-    world = PortfolioWorld(sqlite_url)
+    world = PortfolioWorld(sqlite_url, weight=PLENTY)
     world.portfolio.backfill("main", 1.5, 45, 3)
     async with world:
         await world.trade(90, rate=400)

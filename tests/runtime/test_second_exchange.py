@@ -333,7 +333,7 @@ async def test_without_income_the_rest_is_followed(sqlite_url):
 
 async def test_orders_need_a_symbol_and_come_all_at_once(sqlite_url):
     """A thousand orders of one millisecond overflow a page, and are read by their numbers."""
-    async with stage(sqlite_url, Exchange(symbol_mandatory=True)) as made:
+    async with stage(sqlite_url, Exchange(symbol_mandatory=True, limit=24_000)) as made:
         made.exchange.cut(0.5)
         made.exchange.ledger.frozen = made.exchange.ledger.now()
         made.exchange.happen("burst", 1200, ["BTCUSDT"])

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.frames import Frame, Opcode
+from websockets.frames import DATA_OPCODES, Frame, Opcode
 from websockets.protocol import Event
 
 from accountd.errors import BadRequest, KeyRefused, RateLimited, VenueError, VenueGone, VenueUnavailable
@@ -29,7 +29,7 @@ LEAST, MOST = 512, 16_384
 NONSENSE = 1_000  # in a second: what sends so much that means nothing is not worth listening to
 TORN = 5  # ... of which a frame that cannot be read, or a ping, makes so much; one of an unknown event 1
 FLOOD = "nothing that comes can be read"
-QUEUE = 1_024  # frames read ahead; pausing the socket costs two system calls
+WHOLE = (Opcode.TEXT, Opcode.BINARY)
 REDACTED = "stream refused"
 
 
@@ -59,48 +59,78 @@ class _Paced(ClientConnection):
     """Parses what arrives piece by piece, within its allowance, and reads no further meanwhile.
 
     Every frame is parsed in Python: without this the flood on one connection is the silence of all.
+    A message is handed over where it is parsed: no queue, and no task to wake, stands between.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.allowance = Allowance()
-        self._rest = bytearray()  # read and not yet parsed
-        self._piece = 4 * LEAST  # how much of it is parsed at once, as its frames turn out to cost
-        self._held = False  # the queue of frames is full
+        self.behind = bytearray()  # read and not yet parsed
+        self._piece = 4 * LEAST  # how much of it is parsed at once, as its messages turn out to cost
         self._due: asyncio.TimerHandle | None = None
-        self.on_ping: Callable[[], object] = lambda: None  # no reader gets to see one
+        self._part = bytearray()  # of a message in several frames
+        self._begun = False
+        self._early: list[bytes] = []  # came in one piece with the end of the handshake
+        self._over: tuple[Exception | None] | None = None  # lost, and of what
+        self.on_message: Callable[[bytes], object] = self._early.append
+        self.on_noise: Callable[[], object] = lambda: None  # a ping, or a piece of nothing
+        self.on_close: Callable[[], object] = lambda: None
 
-    @property
-    def behind(self) -> bool:
-        """Say whether more has arrived than was taken."""
-        return self._held or bool(self._rest)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        self.recv_messages.pause, self.recv_messages.resume = self._hold, self._release
+    def begin(self, on_message: Callable[[bytes], object]) -> None:
+        """Hand messages to ``on_message``; behind the handshake nothing more is parsed before this."""
+        self.on_message, self._begun = on_message, True
+        for message in self._early:
+            on_message(message)
+        if self.protocol.close_rcvd is not None:
+            self.on_close()
+        self._parse()
 
     def data_received(self, data: bytes) -> None:
-        self._rest += data
-        if self._due is None and not self._held:
+        self.behind += data
+        if self._due is None and self._ready:
             self._parse()
 
+    @property
+    def _ready(self) -> bool:
+        return self._begun or self.response is None
+
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._due is not None:
-            self._due.cancel()
-        rest, self._rest = bytes(self._rest), bytearray()
-        if rest:
-            super().data_received(rest)  # it had arrived
-        super().connection_lost(exc)
+        if self._due is None:
+            self.behind.clear()
+            super().connection_lost(exc)
+        else:  # what had arrived comes first
+            self._over = (exc,)
 
     def process_event(self, event: Event) -> None:
-        super().process_event(event)
-        if isinstance(event, Frame) and event.opcode is Opcode.PING:
-            self.on_ping()
+        if not isinstance(event, Frame):
+            super().process_event(event)
+        elif event.fin and event.opcode in WHOLE:
+            self.on_message(bytes(event.data))
+        elif event.opcode in DATA_OPCODES:
+            self._gather(event)
+        else:
+            super().process_event(event)
+            if event.opcode is Opcode.PING:
+                self.on_noise()
+            elif event.opcode is Opcode.CLOSE:
+                self.on_close()
+
+    def _gather(self, frame: Frame) -> None:
+        """Put a message together that comes in several frames."""
+        self._part += frame.data
+        if frame.fin:
+            message, self._part = bytes(self._part), bytearray()
+            self.on_message(message)
+        elif not frame.data:
+            self.on_noise()
 
     def drop(self) -> None:
         """Close at once; nothing that has arrived is worth reading."""
-        self._rest.clear()
+        self.behind.clear()
         self.transport.abort()
+        if self._due is not None:
+            self._due.cancel()
+            self._parse()
 
     def _parse(self) -> None:
         """Parse for one turn; what is left has to wait for the next."""
@@ -108,10 +138,10 @@ class _Paced(ClientConnection):
         worked, wait = self.allowance.worked, self.allowance.wait()
         began = worked()
         spent = before = 0.0
-        while self._rest and not self._held and wait <= 0 and spent <= TURN:
+        while self.behind and wait <= 0 and spent <= TURN and self._ready:
             size, before = self._piece, spent
-            piece = bytes(self._rest[:size])
-            del self._rest[:size]
+            piece = bytes(self.behind[:size])
+            del self.behind[:size]
             super().data_received(piece)
             spent = worked() - began
             if spent - before > TURN / 2:
@@ -123,21 +153,14 @@ class _Paced(ClientConnection):
 
     def _go_on(self) -> None:
         """Take the next turn when it is due, or read on when nothing is left."""
-        if self._held:
-            return
-        if not self._rest:
-            self.transport.resume_reading()
-        elif self._due is None:
+        if self.behind:
             self.transport.pause_reading()
-            self._due = self.loop.call_later(self.allowance.wait(), self._parse)
-
-    def _hold(self) -> None:
-        self._held = True
-        self.transport.pause_reading()
-
-    def _release(self) -> None:
-        self._held = False
-        self._go_on()
+            if self._ready:
+                self._due = self.loop.call_later(self.allowance.wait(), self._parse)
+        elif self._over is not None:
+            super().connection_lost(*self._over)
+        else:
+            self.transport.resume_reading()
 
 
 class Watcher:
@@ -166,7 +189,7 @@ class Watcher:
         self._on_flood = on_flood
         self._noise = 0  # how much meant nothing since ...
         self._noise_since = (float("-inf"), self.alive_at)
-        socket.on_ping = self.bears
+        self._deaf = False  # what still comes counts for nothing
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -184,7 +207,7 @@ class Watcher:
         try:
             socket = await _Straight(
                 url, open_timeout=wait, close_timeout=1, ping_interval=None, max_size=MAX_FRAME,
-                max_queue=QUEUE, user_agent_header="accountd", create_connection=_Paced,
+                user_agent_header="accountd", create_connection=_Paced,
             )  # fmt: skip
             assert isinstance(socket, _Paced)
             socket.allowance = Allowance(share)
@@ -195,9 +218,11 @@ class Watcher:
             raise VenueUnavailable(f"stream does not connect: {type(error).__name__}") from None
         watcher = cls(socket, now, clock, beat, beat if answer is None else answer, on_frame, lost, on_flood)
         watcher._tasks = [
-            asyncio.create_task(watcher._read(), name="accountd-read"),
+            asyncio.create_task(watcher._end(), name="accountd-end"),
             asyncio.create_task(watcher._ping(), name="accountd-ping"),
         ]
+        socket.on_noise, socket.on_close = watcher.bears, watcher._closed
+        socket.begin(watcher._take)
         return watcher
 
     async def send(self, frame: str) -> None:
@@ -208,6 +233,7 @@ class Watcher:
     async def close(self, reason: str = "closed by us") -> None:
         """Stop reading and close; a second call changes nothing."""
         self._lose(reason)
+        self._deaf = True
         await end(*self._tasks)
         if not self._socket.behind:  # or its answer would stand behind all that it has to say
             with contextlib.suppress(WebSocketException, OSError, TimeoutError):
@@ -226,7 +252,7 @@ class Watcher:
         """Read no further; nothing that came after ``since`` counts as heard."""
         self.alive_at = min(self.alive_at, since)
         self._lose(reason)
-        self._tasks[0].cancel()
+        self._deaf = True
         self._socket.drop()
 
     def bears(self, much: int = TORN) -> bool:
@@ -251,30 +277,28 @@ class Watcher:
             self.reason = reason
             self.lost.set()
 
-    async def _read(self) -> None:
-        socket, now, on_frame, allowance = self._socket, self.now, self._on_frame, self._socket.allowance
-        worked, spent = allowance.worked, 0.0
+    def _take(self, frame: bytes) -> None:
+        if self._deaf:
+            return
+        self.frames += 1
+        moment = self.now()
+        if not self._socket.behind:
+            self.alive_at = moment
+        self.last_frame = self.clock.monotonic()
         try:
-            while True:
-                frame = await socket.recv(decode=False)
-                began = worked()
-                self.frames += 1
-                moment = now()
-                if not socket.behind:
-                    self.alive_at = moment
-                self.last_frame = self.clock.monotonic()
-                on_frame(frame, moment)
-                spent += worked() - began
-                if spent > TURN:  # one flood must not hold everybody up
-                    allowance.spend(spent)
-                    spent = 0.0
-                    await asyncio.sleep(allowance.wait())
-        except ConnectionClosed as error:
-            close = error.rcvd
-            self._lose(f"closed {close.code}" if close else "connection lost")
-        except Exception as error:
-            self._lose(f"reader failed: {type(error).__name__}")  # or what follows would be lost unseen
-            raise
+            self._on_frame(frame, moment)
+        except Exception as error:  # what it told is lost, and what follows would be: nobody must believe it
+            log.exception("reader failed")
+            self.give_up(f"reader failed: {type(error).__name__}", self.alive_at)
+
+    def _closed(self) -> None:
+        """The venue says that it closes; it may leave the connection standing."""
+        close = self._socket.protocol.close_rcvd
+        self._lose(f"closed {close.code}" if close else "connection lost")
+
+    async def _end(self) -> None:
+        await self._socket.wait_closed()
+        self._closed()
 
     async def _ping(self) -> None:
         """Ping on a beat; a peer that neither answers in time nor says anything else meanwhile is dead."""
@@ -285,7 +309,7 @@ class Watcher:
                 async with asyncio.timeout(self._answer):
                     await (await self._socket.ping())
             except ConnectionClosed:
-                return  # the reader says why
+                return  # whoever minds the end says why
             except TimeoutError:
                 if self.last_frame > since:
                     continue  # it talks: the answer stands behind what it has to say

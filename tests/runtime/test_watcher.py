@@ -12,6 +12,7 @@ from datetime import timedelta
 import pytest
 from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
+from websockets.utils import accept_key
 
 from accountd.errors import BadRequest, KeyRefused, RateLimited, VenueUnavailable
 from accountd.runtime import watcher as module
@@ -368,11 +369,11 @@ async def test_a_flood_is_parsed_a_piece_at_a_time(monkeypatch):
     monkeypatch.setattr(module, "TURN", 0.0)
     frames, jumps = [], []
     async with websocket(soon()) as url, await watch(url, frames, beat=60) as watcher:
-        last = watcher.frames + len(watcher._socket.recv_messages.frames)
+        last = watcher.frames
         async with asyncio.timeout(10):
             while watcher.frames < 20_000:
                 await asyncio.sleep(0)
-                parsed = watcher.frames + len(watcher._socket.recv_messages.frames)
+                parsed = watcher.frames
                 jumps.append(parsed - last)
                 last = parsed
     assert max(jumps) <= 2_048 // 3 + 1  # a frame has three bytes, the first piece 2 KiB
@@ -384,11 +385,11 @@ async def test_one_of_several_takes_its_share_of_the_time():
 
     def work(frame, at):
         taken.append(at)
-        end = time.perf_counter() + 0.0005
-        while time.perf_counter() < end:
+        end = time.thread_time() + 0.0005
+        while time.thread_time() < end:
             pass
 
-    async with websocket(soon(3_000)) as url:
+    async with websocket(soon(3_000, "x" * 200)) as url:
         watcher = await Watcher.open(url, CLOCK.now, CLOCK, wait=2, beat=60, on_frame=work, share=0.1)
         async with watcher:
             began, busy = time.perf_counter(), 0
@@ -399,6 +400,54 @@ async def test_one_of_several_takes_its_share_of_the_time():
             assert 50 < busy * 0.0005 / 0.8 * 1000 < 350  # thousandths of the time, with the burst
             assert watcher._socket.behind
             assert taken[-1] - max(heard, watcher.alive_at) > timedelta(seconds=0.3)
+
+
+UPGRADE = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+
+
+def upgraded(request):
+    """Return the answer to a WebSocket handshake."""
+    key = next(line for line in request.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key:"))
+    accept = accept_key(key.split(b":")[1].strip().decode())
+    return f"{UPGRADE}Sec-WebSocket-Accept: {accept}\r\n\r\n".encode()
+
+
+@asynccontextmanager
+async def bare(behind):
+    """Serve one WebSocket by hand: the handshake's answer and the bytes ``behind`` it in one write."""
+
+    async def accept(reader, writer):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            writer.write(upgraded(await reader.readuntil(b"\r\n\r\n")) + behind)
+            await reader.read()
+        writer.transport.abort()
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0) as server:
+        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_what_comes_with_the_handshake_is_heard():
+    """A venue may send events in the same breath as its answer; they are handed on, in order."""
+    frames = []
+    async with bare(b"".join(b"\x82\x02%02d" % n for n in range(99))) as url, await watch(url, frames):
+        async with asyncio.timeout(2):
+            while len(frames) < 99:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+    assert frames == [b"%02d" % n for n in range(99)]
+
+
+async def test_a_close_counts_though_the_connection_stands():
+    """A venue that says goodbye and leaves the connection open is lost at once, not at the next beat."""
+    async with bare(b"\x81\x01x\x88\x02\x03\xe9") as url, await watch(url, beat=60) as watcher:
+        assert await lost(watcher, 1.0) == "closed 1001"
+        assert watcher.frames == 1
+
+
+async def test_a_flood_of_pieces_of_nothing_ends_the_connection():
+    """A message that never ends and never says anything is no better than garbage."""
+    async with bare(b"\x01\x00" + b"\x00\x00" * 5_000) as url, await watch(url, beat=60) as watcher:
+        assert await lost(watcher, 2.0) == module.FLOOD
+        assert watcher.frames == 0
 
 
 async def test_a_flood_of_pings_ends_the_connection():
@@ -428,18 +477,24 @@ async def test_what_arrived_before_the_end_is_read_to_the_end():
         peer.transport.write(b"\x81\x01x" * 3_000)  # one read, and more than a turn
         await peer.wait_closed()
 
-    frames = []
+    def take(frame, at):
+        frames.append(turns)
+        time.sleep(0.00001)
+
+    frames, turns = [], 0
     async with websocket(talk) as url:
-        watcher = await Watcher.open(
-            url, CLOCK.now, CLOCK, wait=2, beat=60, on_frame=lambda frame, at: frames.append(frame), share=0.1
-        )
+        watcher = await Watcher.open(url, CLOCK.now, CLOCK, wait=2, beat=60, on_frame=take, share=0.1)
         async with watcher:
             async with asyncio.timeout(5):
-                while not watcher._socket._rest:  # noqa: ASYNC110
+                while not watcher._socket.behind:  # noqa: ASYNC110
                     await asyncio.sleep(0)
             watcher._socket.transport.abort()
-            assert await lost(watcher, 5) == "connection lost"
+            while not watcher.lost.is_set():
+                await asyncio.sleep(0)
+                turns += 1
+            assert watcher.reason == "connection lost"
     assert len(frames) == 3_000
+    assert len(set(frames)) > 5  # and others had their turns meanwhile
 
 
 async def test_who_is_given_up_is_cut_at_once():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import structlog
@@ -33,6 +33,7 @@ INCOME_SHARE = 10  # income is read this many times in a sweep interval while th
 RENEW_WAIT = 60.0  # seconds at most between attempts to renew a token
 FAILURES = 2  # slow sweeps in a row that fail before what they leave unproven is called a gap
 WISHES = 5.0  # seconds between looks at what a command asks for
+GLANCES = 2  # what is spent on looks at open orders is this part of what might be: others come first
 HINT_WAIT = 1.0  # seconds in which hints gather
 
 # Why a link must end.
@@ -61,7 +62,7 @@ class Duties:
         """Return every duty, to be run side by side until the link ends."""
         return [
             self.seam(link), self.slow(link), self.deepen(), self.follow_hints(), self.settle(),
-            self.income(), self.look(link), self.age(link), self.tokens(link),
+            self.income(), self.look(link), self.resting(), self.age(link), self.tokens(link),
             *(self.aside(link, door) for door in self.connector.asides()),
         ]  # fmt: skip
 
@@ -215,11 +216,12 @@ class Duties:
                 await self._canary(link)
 
     async def _canary(self, link: Link) -> None:
-        """Nothing arrives: ask REST, cheaply, whether there was nothing to tell."""
+        """Nothing arrives: ask REST, cheaply, whether there was nothing to tell. It may have been told by
+        REST already, which no look shows any more."""
         if not self.rest.has_room(self.sweeper.look_cost, Priority.CANARY):
             return  # hints come first; the next look is soon
         try:
-            drifted = await self.sweeper.drift()
+            drifted = await self.sweeper.drift() or self.sweeper.differed > link.last_frame
         except VenueError as error:
             self._tolerate("canary failed", error)
             return
@@ -228,6 +230,18 @@ class Duties:
             self.turn(SILENT)
         else:
             link.proven_at = self.rest.clock.now()
+
+    async def resting(self) -> None:
+        """Look at the open orders now and then: that one has ended may be all that a frame had to tell."""
+        stale = self.settings.stale_after.total_seconds()
+        cost: Mapping[str, int] = {}
+        while True:
+            await self.clock.sleep(max(stale, GLANCES * self.rest.pace(cost, Priority.CANARY)))
+            await self.rest.until_room(cost, Priority.CANARY)
+            try:
+                cost = await self.sweeper.glance()
+            except VenueError as error:
+                self._tolerate("look at open orders failed", error)
 
     async def age(self, link: Link) -> None:
         """Ask for a rotation before the venue ends the connection."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ log = structlog.get_logger("accountd.sweeper")
 
 FRESH = timedelta(days=1)  # a proof no older than this leaves no open order out
 MANY = 8  # orders of a symbol that cost less as a page of its history than one by one
+IN_FLIGHT = 2.0  # seconds in which the stream may still tell of what a page has shown already
 KINDS = {ORDERS: "order", ALGO_ORDERS: "algo"}
 
 
@@ -45,6 +47,33 @@ async def read(sweeper: Sweeper, job: Round, ground: Ground, cursors: Cursors, *
             only |= {name: held[name] for name in held if again or _is_known(job, ground, cursors, name)}
     elif again:
         return
+    await _list(sweeper, job, ground, only)
+
+
+async def glance(sweeper: Sweeper, job: Round) -> Mapping[str, int]:
+    """Look whether what is believed to be open still is: of an end that the stream dropped, unless it
+    filled something, nothing else tells before the next slow sweep. What ended is read with its symbol.
+
+    Return what the look cost, by pool.
+    """
+    for ground in sweeper.grounds:
+        held = await _held(sweeper, ground.market)
+        if any(held.values()):
+            await _list(sweeper, job, ground, held if ground.section.by_symbol else {})
+    cost = dict(job.cost)
+    if not await _unshown(sweeper, job):
+        return cost
+    await sweeper.rest.clock.clock.sleep(IN_FLIGHT)
+    places = {(market, symbol) for market, symbol, _, _ in await _unshown(sweeper, job)}
+    await _ask(sweeper, job)
+    if places:
+        sweeper.differed = sweeper.rest.clock.clock.monotonic()
+    for market, symbol in sorted(places):
+        await sweeper.symbol(symbol, market)
+    return cost
+
+
+async def _list(sweeper: Sweeper, job: Round, ground: Ground, only: Mapping[str, set[str]]) -> None:
     flow = ground.section.open_orders(sweeper.settle, only)
     swept = await sweeper.rest.run(flow, job.priority, sweeper.recording(job))
     await proof.absent(sweeper, job, swept, ALGO_ORDERS)
@@ -76,7 +105,19 @@ def _is_known(job: Round, ground: Ground, cursors: Cursors, name: str) -> bool:
 
 async def vanished(sweeper: Sweeper, job: Round) -> None:
     """Ask for each order that is open here and was not shown, where that was asked: it ended while nobody
-    told us."""
+    told us. What the venue does not know any more is marked."""
+    missing = await _ask(sweeper, job)
+    if missing:
+        log.warning("orders the venue no longer shows", account=sweeper.account, orders=len(missing))
+        now = sweeper.recorder.clock.now()  # through the journal, so that a replay knows it too
+        await sweeper.recorder.record(local.missing(sweeper.account, missing, job.now, now))
+
+
+async def _ask(sweeper: Sweeper, job: Round) -> list[OrderKey]:
+    """Ask for each order that is open here and was not shown; return those that the venue does not know.
+
+    What the end of one made of balances is due as well: no snapshot may have told it yet.
+    """
     await _by_history(sweeper, job)
     sections = {ground.market: ground.section for ground in sweeper.grounds}
     missing: list[OrderKey] = []
@@ -86,12 +127,10 @@ async def vanished(sweeper: Sweeper, job: Round) -> None:
         if section is None:
             continue
         flow = section.order(symbol, order_id) if kind == "order" else section.algo_order(order_id)
+        sweeper.unsettled.set()
         if not await sweeper.rest.run(flow, job.priority, sweeper.recording(job)):
             missing.append(key)
-    if missing:
-        log.warning("orders the venue no longer shows", account=sweeper.account, orders=len(missing))
-        now = sweeper.recorder.clock.now()  # through the journal, so that a replay knows it too
-        await sweeper.recorder.record(local.missing(sweeper.account, missing, job.now, now))
+    return missing
 
 
 async def _unshown(sweeper: Sweeper, job: Round) -> dict[OrderKey, Order]:

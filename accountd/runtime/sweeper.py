@@ -9,17 +9,16 @@ from typing import TypeVar
 
 import structlog
 
-from accountd.core.drift import differs
 from accountd.core.ringing import stamp
 from accountd.core.told import ALGO_ORDERS, FILLS, ORDERS, REST, Telling
 from accountd.errors import BadRequest, VenueError
-from accountd.runtime import history, income, open_orders, proof
+from accountd.runtime import history, income, looks, open_orders, proof
 from accountd.runtime.budget import Priority
 from accountd.runtime.cutting import cut
 from accountd.runtime.explaining import explain
 from accountd.runtime.recorder import Ledger, Recorder
 from accountd.runtime.rest import RestClient
-from accountd.runtime.rounds import Cursors, Ground, Read, Round, Step, weights
+from accountd.runtime.rounds import Cursors, Ground, Read, Round, Step
 from accountd.store import witness
 from accountd.store.proving import FOR_EVER
 from accountd.store.writer import Transaction
@@ -58,6 +57,7 @@ class Sweeper:
         self.since: datetime | None = None  # sweep from here at the latest, whatever the cursors say
         self.wanted: datetime | None = None  # history from then on was asked for (`accountd backfill`)
         self.swept: Callable[[Priority], None] = lambda priority: None  # called after each whole sweep
+        self.differed = float("-inf")  # monotonic; when REST last told what the stream should have
         self.absent: set[str] = set()  # parts of histories that this environment was found not to have
         self.cost: Mapping[str, int] = {}  # weight by pool of the last slow sweep
         self.look_cost: Mapping[str, int] = {}  # ... of the last look at a cheap snapshot
@@ -109,7 +109,7 @@ class Sweeper:
             for ground in self.grounds:
                 await income.read(self, job, ground, cursors, scarce)
             if balances:
-                await self.rest.run(self.venue.canary(self.settle), job.priority, self.recording(job))
+                await looks.take(self, job)
             await proof.prove(self, job, cursors, whole=False)
         for market, symbol in await self._unheard(job):
             await self.symbol(symbol, market)
@@ -128,8 +128,11 @@ class Sweeper:
 
     async def look(self) -> None:
         """Read balances and positions at once: the stream left out what an execution made of them."""
-        job = self._round(Priority.CANARY)
-        await self.rest.run(self.venue.canary(self.settle), job.priority, self.recording(job))
+        await looks.take(self, self._round(Priority.CANARY))
+
+    async def glance(self) -> Mapping[str, int]:
+        """Look whether what is believed to be open still is; return what that cost, by pool."""
+        return await open_orders.glance(self, self._round(Priority.CANARY))
 
     async def symbol(self, symbol: str, market: str = "") -> None:
         """Read one symbol's orders and fills at once, here or wherever it is: the stream left something out.
@@ -167,26 +170,8 @@ class Sweeper:
         await history.deepen(self, self._round(Priority.BACKFILL), step)
 
     async def drift(self) -> bool:
-        """Compare a cheap snapshot with what is believed; True when the stream kept something back.
-
-        What differs is looked at again after a moment, since a frame may be on its way, and then recorded.
-        """
-        pages: list[Page] = []
-
-        async def keep(page: Page) -> None:
-            pages.append(page)
-
-        await self.rest.run(self.venue.canary(self.settle), Priority.CANARY, keep)
-        self.look_cost = weights(pages)
-        told = [one for page in pages for one in page.told]
-        if not await self.submit(lambda _: differs(self.ledger.beliefs, told)):
-            return False
-        await self.rest.clock.clock.sleep(2.0)
-        if not await self.submit(lambda _: differs(self.ledger.beliefs, told)):
-            return False
-        for page in pages:
-            await self._record(page)
-        return True
+        """Compare a cheap snapshot with what is believed; True when the stream kept something back."""
+        return await looks.drift(self, self._round(Priority.CANARY))
 
     # -- steps of a sweep
 

@@ -28,7 +28,15 @@ from accountd.core.ties import (
     judge,
 )
 from accountd.core.told import BALANCES, FILLS, POSITIONS
-from accountd.store.checks_moves import Moves, amount_at, fill_moves, first_amount, leg_moves, transfer_moves
+from accountd.store.checks_moves import (
+    Moves,
+    amount_at,
+    certain_until,
+    fill_moves,
+    first_amount,
+    leg_moves,
+    transfer_moves,
+)
 from accountd.store.proving import Tie
 from accountd.store.tables import (
     accounts,
@@ -297,7 +305,9 @@ class Checks:
                  parts: list[Moves], severity: str = "error") -> None:  # fmt: skip
         """Compare how an amount changed since it last tied with what is said to have moved."""
         last = self.last.get((kind, market, subject))
-        end = stretch[1] - self.slack
+        end = certain_until(self.connection, amounts, stretch[1] - self.slack)
+        if end is None:
+            return
         if last is None or last.amount is None or last.to_time < stretch[0]:
             start, before = first_amount(self.connection, amounts, stretch[0], self.slack)
             last = Tie(kind=kind, market=market, subject=subject, from_time=start, to_time=start, tied=True,

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, and_, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from accountd.core.ties import Move
+from accountd.core.told import REST
 from accountd.store.tables import fills, transfers
 from accountd.store.types import Money
 
@@ -93,6 +94,21 @@ def amount_at(connection: Connection, amounts: Amounts, at: datetime) -> Decimal
     query = select(column).where(where, table.c.updated_at <= at).order_by(table.c.n.desc()).limit(1)
     found = connection.execute(query).first()
     return None if found is None else found[0] or _ZERO
+
+
+def certain_until(connection: Connection, amounts: Amounts, at: datetime) -> datetime | None:
+    """Return the last moment up to ``at`` of which an amount is certain; None when there is no such.
+
+    What only REST told next may have happened at any time since the telling before: the stream was not
+    heard, or left it out.
+    """
+    table, _, where = amounts
+    c = table.c
+    following = select(c.source).where(where, c.updated_at > at).order_by(c.n).limit(1)
+    if connection.execute(following).scalar() != REST:
+        return at
+    before = select(c.updated_at).where(where, c.updated_at <= at).order_by(c.n.desc()).limit(1)
+    return connection.execute(before).scalar()
 
 
 def first_amount(connection: Connection, amounts: Amounts, proven: datetime,

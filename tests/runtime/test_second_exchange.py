@@ -217,6 +217,62 @@ async def test_an_execution_dropped_whole_is_found_by_its_commission(sqlite_url)
         await made.agreed(15)  # also what it made of balance and position, which no frame told either
 
 
+GLANCES = {"SWEEP_INTERVAL": "1h", "WEIGHT_SHARE": "1"}
+
+
+async def test_an_end_that_was_dropped_is_found_by_a_look_at_what_is_open(sqlite_url):
+    """Cancelled or expired, plain or conditional, a few or many at once: without a frame that tells."""
+    async with stage(sqlite_url, Exchange(limit=24_000), **GLANCES) as made:
+        await trade(made, 5)
+        numbers = []
+        for what in ("place", "algo"):
+            for _ in range(12):
+                made.exchange.happen(what, "ETHUSDT")
+                numbers.append(made.exchange.ledger.numbers)
+        await made.agreed(15)
+        made.exchange.chance["drop"] = 1.0
+        made.exchange.happen("cancel", numbers[0], "EXPIRED")
+        for number in numbers[1:11]:
+            made.exchange.happen("cancel", number)
+        for number in numbers[12:14]:
+            made.exchange.happen("algo_ends", number)
+        await asyncio.sleep(0.1)
+        made.exchange.chance["drop"] = 0.0
+        made.exchange.happen("place", "BTCUSDT")  # the stream goes on: nothing looks silent
+        await made.agreed(12)
+        assert not made.rows(tables.findings, tables.findings.c.kind == "order_missing")
+
+
+async def test_looks_at_what_is_open_cost_no_more_than_is_open(sqlite_url):
+    """Nothing is asked while nothing is open, and then for the symbol alone."""
+    async with stage(sqlite_url, **GLANCES) as made:
+        await trade(made, 5)
+        await made.agreed(15)
+        quiet = dict(made.exchange.spent)
+        await asyncio.sleep(2.5)
+        assert made.exchange.spent.get("/fapi/v1/openOrders") == quiet.get("/fapi/v1/openOrders")
+        made.exchange.happen("place", "ETHUSDT")
+        await asyncio.sleep(2.5)
+        spent = made.exchange.spent["/fapi/v1/openOrders"] - quiet.get("/fapi/v1/openOrders", 0)
+        assert 1 <= spent <= 3
+        assert made.exchange.spent.get("/fapi/v1/openAlgoOrders") == quiet.get("/fapi/v1/openAlgoOrders")
+
+
+async def test_what_happens_in_a_long_cut_is_no_error_of_the_books(sqlite_url):
+    """When a balance moved is not known of a time in which nothing was heard: no tie is judged inside it."""
+    async with stage(sqlite_url, **QUIET) as made:
+        await trade(made, 20)
+        await made.agreed(15)
+        made.exchange.cut(9.0)
+        everything(made.exchange)
+        await asyncio.sleep(9.0)
+        await made.until(made.live, 15)
+        await made.agreed(15)
+        await asyncio.sleep(1.0)
+        kinds = [row["kind"] for row in made.rows(tables.finding_history)]
+        assert not [kind for kind in kinds if kind.endswith("_unexplained")]
+
+
 async def cut(made, seconds, *happen):
     """Cut the stream, let things happen, heal; return what each path cost since the cut."""
     before = dict(made.exchange.spent)

@@ -143,3 +143,41 @@ async def test_a_history_that_fails_after_a_hint_is_asked_again(sqlite_url, tmp_
         exchange.ledger.deposit("ETH", "1.25")
         await world.agreed(15)
         assert down == []
+
+
+async def test_a_deaf_stream_is_noticed_though_rest_has_told_all(sqlite_url, tmp_path):
+    """The subscription is lost in silence, and a look at the balances takes what it would have told of them."""
+    exchange, quiet = SecondSpot(), {"SWEEP_INTERVAL": "1h", "STALE_AFTER": "3s"}
+    async with SecondWorld(sqlite_url, exchange, tmp_path, **quiet) as world:
+        life(exchange)
+        await asyncio.sleep(1.0)  # the second look after the connection is over
+        await world.agreed(15)
+        exchange.forget()
+        life(exchange)
+        (runner,) = world.daemon.runners
+        runner.sweeper.unsettled.set()  # as after a frame that was dropped
+        await world.until(lambda: "balances" not in world.differences())
+        assert "fills" in world.differences()
+        await world.agreed(15)
+        await world.rang()
+
+
+async def test_a_look_at_what_is_open_finds_an_end_that_was_dropped(sqlite_url, tmp_path):
+    """Orders are cancelled without a word, and the stream goes on as if nothing were."""
+    exchange, quiet = SecondSpot(), {"SWEEP_INTERVAL": "1h", "STALE_AFTER": "2s", "WEIGHT_SHARE": "1"}
+    ledger = exchange.ledger
+    async with SecondWorld(sqlite_url, exchange, tmp_path, **quiet) as world:
+        resting = [ledger.place("ETHUSDT", "BUY", "1", "2000") for _ in range(3)]
+        await asyncio.sleep(2.5)  # what follows a connection is over: the second look, and the history
+        await world.agreed(10)
+        exchange.dropping = True
+        ledger.finish(resting[0])
+        ledger.finish(resting[1], "EXPIRED")
+        exchange.dropping = False
+        for _ in range(20):
+            ledger.deposit("ETH", "0.01")  # nothing looks silent
+            if "orders" not in world.differences():
+                break
+            await asyncio.sleep(0.5)
+        assert "orders" not in world.differences()
+        await world.agreed(10)

@@ -269,7 +269,7 @@ async def test_what_happens_in_a_long_cut_is_no_error_of_the_books(sqlite_url):
         await made.until(made.live, 15)
         await made.agreed(15)
         await asyncio.sleep(1.0)
-        kinds = [row["kind"] for row in made.rows(tables.finding_history)]
+        kinds = [row["kind"] for row in made.rows(tables.findings)]
         assert not [kind for kind in kinds if kind.endswith("_unexplained")]
 
 

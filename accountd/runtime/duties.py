@@ -33,6 +33,7 @@ INCOME_SHARE = 10  # income is read this many times in a sweep interval while th
 RENEW_WAIT = 60.0  # seconds at most between attempts to renew a token
 FAILURES = 2  # slow sweeps in a row that fail before what they leave unproven is called a gap
 WISHES = 5.0  # seconds between looks at what a command asks for
+SOONER = 0.2  # of a sweep interval: so soon the next may come when the stream is known to drop messages
 GLANCES = 2  # what is spent on looks at open orders is this part of what might be: others come first
 HINT_WAIT = 1.0  # seconds in which hints gather
 
@@ -98,8 +99,9 @@ class Duties:
         failures = 0
         since = link.proven_at or link.opened_at
         while True:
-            await self.clock.sleep(self.settings.sweep_interval.total_seconds())
+            await self._until_sweep(self.settings.sweep_interval.total_seconds())
             await self.rest.until_room(self.sweeper.cost, Priority.SWEEP)
+            self.sweeper.doubted.clear()
             try:
                 done = await self.sweeper.sweep(Priority.SWEEP)
                 await self.books.bridged(since, done.proven, done.now)
@@ -110,6 +112,17 @@ class Duties:
                 failures += 1
                 if failures >= FAILURES:
                     await self.books.failed(self.rest.clock.now(), str(error))
+
+    async def _until_sweep(self, interval: float) -> None:
+        """Wait an interval, or a part of it once the stream is known to have dropped something: an order
+        that was placed and cancelled, both unheard, is found by nothing else."""
+        await self.clock.sleep(interval * SOONER)
+        left = interval * (1 - SOONER)
+        while left > 0 and not self.sweeper.doubted.is_set():
+            await self.clock.sleep(min(left, WISHES))
+            left -= WISHES
+        if left > 0:
+            await self.clock.sleep(min(left, self.settings.settle_after.total_seconds()))
 
     async def deepen(self) -> None:
         """Read the history from before the first look; asks nothing once it is all there."""
@@ -204,7 +217,8 @@ class Duties:
         while True:
             await self.clock.sleep(min(LOOK, stale / 4))
             now = self.clock.monotonic()
-            self.intake.find_omissions()
+            if self.intake.find_omissions():
+                self.sweeper.doubted.set()
             if self.intake.overflowed is not None:
                 self.turn(OVERFLOW)
                 return

@@ -82,18 +82,20 @@ class Intake:
                     self.income_due.set()
                 self._lite.pop((told.symbol, told.trade_id), None)
 
-    def find_omissions(self) -> None:
+    def find_omissions(self) -> bool:
         """Turn what the stream shows to have dropped into hints: a TRADE_LITE whose execution report never
-        came, an order that filled more than was told, half of an execution."""
+        came, an order that filled more than was told, half of an execution. Say whether there is any."""
         now = self.clock.monotonic()
         places, balances = self.omissions.due(now)
         for market, symbol in sorted(places):
             self.hint(Notice(kind="hint", symbol=symbol, market=market))
         if balances:
             self.hint(Notice(kind="hint"))
-        for key in [key for key, when in self._lite.items() if now - when > LITE_WAIT]:
+        late = [key for key, when in self._lite.items() if now - when > LITE_WAIT]
+        for key in late:
             del self._lite[key]
             self.hint(Notice(kind="hint", symbol=key[0]))
+        return bool(places or balances or late)
 
     def hint(self, notice: Notice) -> None:
         """Ask for a sweep; more hints than the queue holds say nothing new."""

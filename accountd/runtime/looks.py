@@ -20,7 +20,7 @@ async def take(sweeper: Sweeper, job: Round) -> None:
     """Record a snapshot, and remember if it tells what the stream has not: no later look will show it."""
     pages = await _snapshot(sweeper, job.priority)
     if await _differs(sweeper, pages):
-        sweeper.differed = sweeper.rest.clock.clock.monotonic()
+        sweeper.doubt()
     record = sweeper.recording(job)
     for page in pages:
         await record(page)

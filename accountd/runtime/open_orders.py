@@ -67,7 +67,7 @@ async def glance(sweeper: Sweeper, job: Round) -> Mapping[str, int]:
     places = {(market, symbol) for market, symbol, _, _ in await _unshown(sweeper, job)}
     await _ask(sweeper, job)
     if places:
-        sweeper.differed = sweeper.rest.clock.clock.monotonic()
+        sweeper.doubt()
     for market, symbol in sorted(places):
         await sweeper.symbol(symbol, market)
     return cost

@@ -58,6 +58,7 @@ class Sweeper:
         self.wanted: datetime | None = None  # history from then on was asked for (`accountd backfill`)
         self.swept: Callable[[Priority], None] = lambda priority: None  # called after each whole sweep
         self.differed = float("-inf")  # monotonic; when REST last told what the stream should have
+        self.doubted = asyncio.Event()  # the stream has dropped something, and may have dropped more
         self.absent: set[str] = set()  # parts of histories that this environment was found not to have
         self.cost: Mapping[str, int] = {}  # weight by pool of the last slow sweep
         self.look_cost: Mapping[str, int] = {}  # ... of the last look at a cheap snapshot
@@ -112,6 +113,7 @@ class Sweeper:
                 await looks.take(self, job)
             await proof.prove(self, job, cursors, whole=False)
         for market, symbol in await self._unheard(job):
+            self.doubted.set()
             await self.symbol(symbol, market)
         return job
 
@@ -133,6 +135,11 @@ class Sweeper:
     async def glance(self) -> Mapping[str, int]:
         """Look whether what is believed to be open still is; return what that cost, by pool."""
         return await open_orders.glance(self, self._round(Priority.CANARY))
+
+    def doubt(self) -> None:
+        """Note that REST tells what the stream should have told."""
+        self.differed = self.rest.clock.clock.monotonic()
+        self.doubted.set()
 
     async def symbol(self, symbol: str, market: str = "") -> None:
         """Read one symbol's orders and fills at once, here or wherever it is: the stream left something out.

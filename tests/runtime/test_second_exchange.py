@@ -8,6 +8,7 @@ import pytest
 
 from accountd import config
 from accountd.core.health import Health
+from accountd.runtime import duties
 from accountd.runtime.daemon import Daemon
 from accountd.store import tables
 from tests.second_exchange import KEY, SECRET, Exchange, refusal
@@ -215,6 +216,29 @@ async def test_an_execution_dropped_whole_is_found_by_its_commission(sqlite_url)
         made.exchange.chance["drop"] = 0.0
         made.exchange.happen("fund", "BTCUSDT")
         await made.agreed(15)  # also what it made of balance and position, which no frame told either
+
+
+async def test_one_drop_that_is_noticed_brings_the_next_sweep_forward(sqlite_url, monkeypatch):
+    """An order was placed and cancelled unheard; then it shows that another frame was dropped."""
+    monkeypatch.setattr(duties, "SOONER", 0.01)
+    monkeypatch.setattr(duties, "WISHES", 0.2)
+    async with stage(sqlite_url, **QUIET) as made:
+        await trade(made, 20)
+        await asyncio.sleep(1.0)
+        await made.agreed(15)
+        made.exchange.happen("place", "ETHUSDT", quantity="3")
+        number = made.exchange.ledger.numbers
+        await asyncio.sleep(0.2)
+        made.exchange.chance["drop"] = 1.0
+        made.exchange.happen("place", "BTCUSDT")
+        made.exchange.happen("cancel", made.exchange.ledger.numbers)
+        await asyncio.sleep(0.2)
+        made.exchange.chance["drop"] = 0.0
+        made.exchange.deaf_to = "ACCOUNT_UPDATE"
+        made.exchange.happen("fill", number, "1")
+        await asyncio.sleep(0.2)
+        made.exchange.deaf_to = None
+        await made.agreed(20)
 
 
 GLANCES = {"SWEEP_INTERVAL": "1h", "WEIGHT_SHARE": "1"}

@@ -146,7 +146,7 @@ async def test_a_history_that_fails_after_a_hint_is_asked_again(sqlite_url, tmp_
 
 
 async def test_a_deaf_stream_is_noticed_though_rest_has_told_all(sqlite_url, tmp_path):
-    """The subscription is lost in silence, and a look at the balances takes what it would have told of them."""
+    """The subscription is lost in silence, and a look at balances takes what it would have told of them."""
     exchange, quiet = SecondSpot(), {"SWEEP_INTERVAL": "1h", "STALE_AFTER": "3s"}
     async with SecondWorld(sqlite_url, exchange, tmp_path, **quiet) as world:
         life(exchange)

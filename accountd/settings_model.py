@@ -151,7 +151,8 @@ class Settings(BaseSettings, Section):
     rotate_after: values.Duration = timedelta(hours=23)
     """Age at which a stream is replaced by a new one."""
     stale_after: values.Duration = _seconds(60)
-    """Silence after which a cheap REST snapshot is compared with what is held."""
+    """Silence after which a cheap REST snapshot is compared with what is held, and the time between two looks
+    at open orders."""
     weight_share: values.Share = 0.5
     """Part of the venue's request limit that may be used, in (0, 1]."""
     reconnect_max: values.Duration = _seconds(30)

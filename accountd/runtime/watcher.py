@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-from websockets.frames import DATA_OPCODES, Frame, Opcode
+from websockets.frames import Frame, Opcode
 from websockets.protocol import Event
 
 from accountd.errors import BadRequest, KeyRefused, RateLimited, VenueError, VenueGone, VenueUnavailable
@@ -30,6 +30,7 @@ NONSENSE = 1_000  # in a second: what sends so much that means nothing is not wo
 TORN = 5  # ... of which a frame that cannot be read, or a ping, makes so much; one of an unknown event 1
 FLOOD = "nothing that comes can be read"
 WHOLE = (Opcode.TEXT, Opcode.BINARY)
+DATA = (Opcode.CONT, *WHOLE)
 REDACTED = "stream refused"
 
 
@@ -106,7 +107,7 @@ class _Paced(ClientConnection):
             super().process_event(event)
         elif event.fin and event.opcode in WHOLE:
             self.on_message(bytes(event.data))
-        elif event.opcode in DATA_OPCODES:
+        elif event.opcode in DATA:
             self._gather(event)
         else:
             super().process_event(event)

@@ -101,7 +101,7 @@ class Duties:
         while True:
             await self._until_sweep(self.settings.sweep_interval.total_seconds())
             await self.rest.until_room(self.sweeper.cost, Priority.SWEEP)
-            self.sweeper.doubted.clear()
+            self.sweeper.doubted = False
             try:
                 done = await self.sweeper.sweep(Priority.SWEEP)
                 await self.books.bridged(since, done.proven, done.now)
@@ -117,10 +117,7 @@ class Duties:
         """Wait an interval, or a part of it once the stream is known to have dropped something: an order
         that was placed and cancelled, both unheard, is found by nothing else."""
         await self.clock.sleep(interval * SOONER)
-        left = interval * (1 - SOONER)
-        while left > 0 and not self.sweeper.doubted.is_set():
-            await self.clock.sleep(min(left, WISHES))
-            left -= WISHES
+        left = await self._until(lambda: self.sweeper.doubted, interval * (1 - SOONER), WISHES)
         if left > 0:
             await self.clock.sleep(min(left, self.settings.settle_after.total_seconds()))
 
@@ -204,11 +201,16 @@ class Duties:
             await self.clock.sleep(wait)
             wait = min(2 * wait, pause)
 
-    async def _until_transfer(self, left: float) -> None:
+    async def _until_transfer(self, seconds: float) -> None:
         """Wait so many seconds, or until the stream hints at a movement of money."""
-        while left > 0 and not self.intake.transfer_due:
-            await self.clock.sleep(min(left, INCOME_EVERY))
-            left -= INCOME_EVERY
+        await self._until(lambda: self.intake.transfer_due, seconds, INCOME_EVERY)
+
+    async def _until(self, due: Callable[[], bool], left: float, step: float) -> float:
+        """Wait so many seconds, or until something is due, looking every ``step``; return what is left."""
+        while left > 0 and not due():
+            await self.clock.sleep(min(left, step))
+            left -= step
+        return left
 
     async def look(self, link: Link) -> None:
         """Watch for overflow, for executions that were only hinted at, and for silence."""
@@ -218,7 +220,7 @@ class Duties:
             await self.clock.sleep(min(LOOK, stale / 4))
             now = self.clock.monotonic()
             if self.intake.find_omissions():
-                self.sweeper.doubted.set()
+                self.sweeper.doubted = True
             if self.intake.overflowed is not None:
                 self.turn(OVERFLOW)
                 return

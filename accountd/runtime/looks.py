@@ -13,7 +13,7 @@ from accountd.venues.base import Page
 if TYPE_CHECKING:
     from accountd.runtime.sweeper import Sweeper
 
-AGAIN = 2.0  # seconds in which a frame may still be on its way
+IN_FLIGHT = 2.0  # seconds in which the stream may still tell of what a page has shown already
 
 
 async def take(sweeper: Sweeper, job: Round) -> None:
@@ -21,9 +21,7 @@ async def take(sweeper: Sweeper, job: Round) -> None:
     pages = await _snapshot(sweeper, job.priority)
     if await _differs(sweeper, pages):
         sweeper.doubt()
-    record = sweeper.recording(job)
-    for page in pages:
-        await record(page)
+    await _record(sweeper, job, pages)
 
 
 async def drift(sweeper: Sweeper, job: Round) -> bool:
@@ -35,12 +33,10 @@ async def drift(sweeper: Sweeper, job: Round) -> bool:
     sweeper.look_cost = weights(pages)
     if not await _differs(sweeper, pages):
         return False
-    await sweeper.rest.clock.clock.sleep(AGAIN)
+    await sweeper.rest.clock.clock.sleep(IN_FLIGHT)
     if not await _differs(sweeper, pages):
         return False
-    record = sweeper.recording(job)
-    for page in pages:
-        await record(page)
+    await _record(sweeper, job, pages)
     return True
 
 
@@ -52,6 +48,12 @@ async def _snapshot(sweeper: Sweeper, priority: Priority) -> list[Page]:
 
     await sweeper.rest.run(sweeper.venue.canary(sweeper.settle), priority, keep)
     return pages
+
+
+async def _record(sweeper: Sweeper, job: Round, pages: Sequence[Page]) -> None:
+    record = sweeper.recording(job)
+    for page in pages:
+        await record(page)
 
 
 async def _differs(sweeper: Sweeper, pages: Sequence[Page]) -> bool:

@@ -15,6 +15,7 @@ from accountd.core.told import ALGO_ORDERS, ORDERS, Order
 from accountd.errors import BadRequest
 from accountd.runtime import proof
 from accountd.runtime.budget import Priority
+from accountd.runtime.looks import IN_FLIGHT
 from accountd.runtime.rounds import Cursors, Ground, Round
 from accountd.store.writer import Transaction
 
@@ -25,7 +26,6 @@ log = structlog.get_logger("accountd.sweeper")
 
 FRESH = timedelta(days=1)  # a proof no older than this leaves no open order out
 MANY = 8  # orders of a symbol that cost less as a page of its history than one by one
-IN_FLIGHT = 2.0  # seconds in which the stream may still tell of what a page has shown already
 KINDS = {ORDERS: "order", ALGO_ORDERS: "algo"}
 
 

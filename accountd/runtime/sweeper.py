@@ -58,7 +58,7 @@ class Sweeper:
         self.wanted: datetime | None = None  # history from then on was asked for (`accountd backfill`)
         self.swept: Callable[[Priority], None] = lambda priority: None  # called after each whole sweep
         self.differed = float("-inf")  # monotonic; when REST last told what the stream should have
-        self.doubted = asyncio.Event()  # the stream has dropped something, and may have dropped more
+        self.doubted = False  # the stream has dropped something, and may have dropped more
         self.absent: set[str] = set()  # parts of histories that this environment was found not to have
         self.cost: Mapping[str, int] = {}  # weight by pool of the last slow sweep
         self.look_cost: Mapping[str, int] = {}  # ... of the last look at a cheap snapshot
@@ -113,7 +113,7 @@ class Sweeper:
                 await looks.take(self, job)
             await proof.prove(self, job, cursors, whole=False)
         for market, symbol in await self._unheard(job):
-            self.doubted.set()
+            self.doubted = True
             await self.symbol(symbol, market)
         return job
 
@@ -139,7 +139,7 @@ class Sweeper:
     def doubt(self) -> None:
         """Note that REST tells what the stream should have told."""
         self.differed = self.rest.clock.clock.monotonic()
-        self.doubted.set()
+        self.doubted = True
 
     async def symbol(self, symbol: str, market: str = "") -> None:
         """Read one symbol's orders and fills at once, here or wherever it is: the stream left something out.

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, func, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from accountd.core.ties import Move
@@ -90,10 +90,14 @@ def leg_moves(connection: Connection, account: str, market: str, asset: str,
 
 def amount_at(connection: Connection, amounts: Amounts, at: datetime) -> Decimal | None:
     """Return an amount as of a moment; None when nothing was told of it yet."""
-    table, column, where = amounts
-    query = select(column).where(where, table.c.updated_at <= at).order_by(table.c.n.desc()).limit(1)
-    found = connection.execute(query).first()
+    found = connection.execute(_last(amounts, amounts[1], at)).first()
     return None if found is None else found[0] or _ZERO
+
+
+def _last(amounts: Amounts, column: Any, at: datetime) -> Select[Any]:
+    """Return the question for a column of the last that was told up to ``at``."""
+    table, _, where = amounts
+    return select(column).where(where, table.c.updated_at <= at).order_by(table.c.n.desc()).limit(1)
 
 
 def certain_until(connection: Connection, amounts: Amounts, at: datetime) -> datetime | None:
@@ -107,8 +111,7 @@ def certain_until(connection: Connection, amounts: Amounts, at: datetime) -> dat
     following = select(c.source).where(where, c.updated_at > at).order_by(c.n).limit(1)
     if connection.execute(following).scalar() != REST:
         return at
-    before = select(c.updated_at).where(where, c.updated_at <= at).order_by(c.n.desc()).limit(1)
-    return connection.execute(before).scalar()
+    return connection.execute(_last(amounts, c.updated_at, at)).scalar()
 
 
 def first_amount(connection: Connection, amounts: Amounts, proven: datetime,

@@ -36,6 +36,7 @@ WISHES = 5.0  # seconds between looks at what a command asks for
 SOONER = 0.2  # of a sweep interval: so soon the next may come when the stream is known to drop messages
 GLANCES = 2  # what is spent on looks at open orders is this part of what might be: others come first
 HINT_WAIT = 1.0  # seconds in which hints gather
+SEAM_FIRST = 1800.0  # seconds that a rotation waits for a seam: half of what the venue leaves it
 
 # Why a link must end.
 ROTATION = "rotation"
@@ -58,6 +59,7 @@ class Duties:
         self.intake = intake
         self.connector = connector
         self.turn = turn
+        self._whole = False  # what was missed before this link is read
 
     def all(self, link: Link) -> list[Coroutine[Any, Any, None]]:
         """Return every duty, to be run side by side until the link ends."""
@@ -84,6 +86,7 @@ class Duties:
                 continue
             if done.proven >= until:
                 break
+        self._whole = True
         while done.postponed:  # what may rarely be asked is asked once, now that it proves something
             try:
                 done = await self.sweeper.transfers(Priority.SEAM)
@@ -260,9 +263,11 @@ class Duties:
                 self._tolerate("look at open orders failed", error)
 
     async def age(self, link: Link) -> None:
-        """Ask for a rotation before the venue ends the connection."""
+        """Ask for a rotation before the venue ends the connection, and where that can wait not before the
+        seam is read: links that follow each other faster would leave their gaps open for ever."""
         left = self.settings.rotate_after.total_seconds() - (self.clock.monotonic() - link.since)
         await self.clock.sleep(max(0.0, left))
+        await self._until(lambda: self._whole, SEAM_FIRST, LOOK / 4)
         self.turn(ROTATION)
         await asyncio.Event().wait()
 

@@ -121,7 +121,7 @@ class Stage:
         self.now += timedelta(**time)
         self.dispatcher.wake()
 
-    async def until(self, true, seconds=5):
+    async def until(self, true, seconds=30):
         """Let the loop run until something is so."""
         async with asyncio.timeout(seconds):
             while not true():  # noqa: ASYNC110  # the database has no event to wait for

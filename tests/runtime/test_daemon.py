@@ -89,6 +89,15 @@ async def test_rotation_makes_before_it_breaks(sqlite_url):
         assert not [gap for gap in world.rows(tables.gaps) if gap["reason"] == "rotation"]
 
 
+async def test_gaps_close_however_often_links_are_rotated(sqlite_url):
+    """A rotation that is due sooner than replicas settle waits for the seam, which closes the gaps."""
+    async with World(sqlite_url, ROTATE_AFTER="500ms", SETTLE_AFTER="2s") as world:
+        world.faults.inject("rst")
+        await world.trade(60, rate=60)
+        await world.agreed()
+        assert world.rows(tables.gaps)
+
+
 async def test_restart_fills_what_was_missed(database_url):
     """What happened while the daemon was stopped is there after the start, and rings as late."""
     async with World(database_url) as world:

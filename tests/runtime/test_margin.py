@@ -129,14 +129,14 @@ async def test_without_the_risk_stream_the_account_is_followed(sqlite_url):
             found = world.rows(tables.findings, tables.findings.c.kind == "stream_shut")
             return [one["subject"] for one in found if one["resolved_at"] is None]
 
-        await world.until(shut, 5)
+        await world.until(shut, 15)
         assert shut() == ["risk stream"]
         assert health.detail.startswith("without its risk stream: POST /sapi/v1/margin/listen-key: 401 -2015")
         await world.trade(10)
         await world.agreed(15)
         for _ in range(2):
             product.risk_refused = False
-            await world.until(lambda: not shut() and not health.detail, 5)
+            await world.until(lambda: not shut() and not health.detail, 15)
             calls = len([body for body in world.hook.bodies.values() if b"margin.call" in body[0]])
             product.margin.risk_level(product.margin.wallet("main", "margin"), "MARGIN_CALL", D("1.09"))
             await world.until(lambda n=calls: len([
@@ -144,7 +144,7 @@ async def test_without_the_risk_stream_the_account_is_followed(sqlite_url):
             ]) > n, 5)  # fmt: skip
             product.risk_refused = True
             world.faults.inject("expire_key")
-            await world.until(shut, 5)
+            await world.until(shut, 15)
         assert world.live()
         assert len(world.rows(tables.sessions)) == 1
 

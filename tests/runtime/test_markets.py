@@ -95,7 +95,7 @@ async def test_nothing_asked_for_costs_nothing(sqlite_url, tmp_path):
     async with recording(sqlite_url) as stage:
         budget = ConnectBudget(150, timedelta(minutes=5), CLOCK)
         markets = Markets(Settings(tmp_path).load(), stage.recorder, budget, Metrics(), CLOCK)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             await markets.run()
         assert markets.feeds == {}
 

@@ -310,7 +310,7 @@ async def test_whoever_waits_when_the_writer_dies_is_told(database_url):
         late = asyncio.create_task(stage.recorder.submit(lambda tx: None, "main"))
         await asyncio.sleep(0)
         gone.set()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             answers = await asyncio.gather(dying, late, return_exceptions=True)
         assert [type(answer) for answer in answers] == [DatabaseFailed, DatabaseFailed]
 

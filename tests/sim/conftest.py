@@ -58,7 +58,7 @@ async def sim(exchange):
 @pytest.fixture
 async def http(sim):
     """A plain HTTP client of the venue."""
-    async with httpx.AsyncClient(base_url=sim.rest_url, timeout=2, verify=False) as client:
+    async with httpx.AsyncClient(base_url=sim.rest_url, timeout=10, verify=False) as client:
         yield client
 
 
@@ -93,13 +93,13 @@ class Reader:
 
     async def raw(self):
         """Return the next frame as it came."""
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             return await self.socket.recv()
 
     async def until_pong(self):
         """Return every event that arrives before the answer to a ping: all that was sent so far."""
         pong, got = await self.socket.ping(), []
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             await pong
             while True:
                 try:

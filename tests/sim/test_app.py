@@ -18,7 +18,7 @@ async def test_serve_trades_until_it_is_stopped():
             seed=2, rate=200, accounts=("main", "second"), on_ready=lambda *a: ready.put_nowait(a), stop=stop
         )
     )
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         rest_url, stream_url, credentials = await ready.get()
         async with httpx.AsyncClient(base_url=rest_url, verify=False) as http:
             fills = []
@@ -45,7 +45,7 @@ async def test_the_trader_keeps_its_rate():
     """Five hundred deeds at 5,000 a second take about a tenth of one."""
     exchange = build(1)
     trader = Trader(exchange, rate=5000)
-    await asyncio.wait_for(trader.run(steps=500), 5)
+    await asyncio.wait_for(trader.run(steps=500), 20)
     assert trader.steps == 500
     assert exchange.truth("main")["fills"]
 

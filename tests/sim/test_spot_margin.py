@@ -44,7 +44,7 @@ def isolated(margin):
 @pytest.fixture
 async def client(margin, account, exchange):
     """The account's signing client."""
-    async with httpx.AsyncClient(base_url=margin.server.rest_url, timeout=2, verify=False) as http:
+    async with httpx.AsyncClient(base_url=margin.server.rest_url, timeout=10, verify=False) as http:
         yield Client(http, account.credential, now=exchange.clock.now)
 
 

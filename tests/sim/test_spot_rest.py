@@ -39,7 +39,7 @@ def wallet(spot):
 @pytest.fixture
 async def client(spot, account, exchange):
     """The account's signing client."""
-    async with httpx.AsyncClient(base_url=spot.server.rest_url, timeout=2, verify=False) as http:
+    async with httpx.AsyncClient(base_url=spot.server.rest_url, timeout=10, verify=False) as http:
         yield Client(http, account.credential, now=exchange.clock.now)
 
 

@@ -227,7 +227,7 @@ async def test_a_connection_that_answers_no_ping_is_cut(exchange):
             b"GET /ws-api/v3 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(10):
             with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                 await reader.readexactly(100_000)
         writer.close()

@@ -18,7 +18,7 @@ NAMED = ("/private/stream?listenKey={key}&events=ACCOUNT_UPDATE/ORDER_TRADE_UPDA
 async def ask(socket, message):
     """Send a control message and return the answer."""
     await socket.send(message if isinstance(message, str) else json.dumps(message))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         return json.loads(await socket.recv())
 
 
@@ -172,7 +172,7 @@ async def test_the_venue_pings_and_gives_up_on_the_deaf(exchange):
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )
         await reader.readuntil(b"\r\n\r\n")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             assert (await reader.readexactly(1))[0] == 0x89
             with pytest.raises(ConnectionResetError):
                 while await reader.read(100):
@@ -185,7 +185,7 @@ async def test_a_connection_ends_at_its_greatest_age(exchange):
     """At max_age the venue closes the socket with a close frame."""
     async with SimServer(exchange, max_age=0.05, ping_interval=0.2) as sim:
         async with websockets.connect(f"{sim.stream_url}/private/ws") as socket:
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 await socket.wait_closed()
         assert socket.close_code == 1001
 

@@ -111,9 +111,9 @@ async def test_a_fill_arrives_while_somebody_listens(record, record_url):
         await reader.readuntil(b"retry: 2000")
         with record.begin() as tx:
             tx.write([changes(first=2, fills=[fill(77, journal_seq=3)])])
-        text = await asyncio.wait_for(reader.readuntil(b'"trade_id":"77"'), 5)
+        text = await asyncio.wait_for(reader.readuntil(b'"trade_id":"77"'), 10)
         assert b"event: fill" in text
-    await asyncio.wait_for(reader.read(), 2)
+    await asyncio.wait_for(reader.read(), 10)
     writer.close()
 
 
